@@ -1,0 +1,88 @@
+//! The written form of a graph: what a model file's header and an architecture file hold.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::graph::{INPUT, Network, NetworkError, Node, NodeId};
+use super::op::Op;
+
+/// A network's nodes as written by hand or in a file: inputs by name, no parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphDescription {
+    /// Shape of one input, usually `[C, H, W]`.
+    pub input: Vec<usize>,
+    /// The nodes after the input, in execution order.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodeDescription>,
+    /// The node whose output is the network's; the last one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+
+/// One node as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeDescription {
+    /// Its unique name.
+    pub name: String,
+    /// Names of the nodes it takes its inputs from; the node before it if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Vec<String>>,
+    /// What it computes.
+    pub op: Op,
+}
+
+impl GraphDescription {
+    /// The network described, with blank parameters (see [`Network::with_blank_parameters`]).
+    ///
+    /// # Errors
+    /// When a name is unknown or the nodes do not make a network.
+    pub fn build(self) -> Result<Network, NetworkError> {
+        let mut ids = HashMap::from([(INPUT.to_owned(), NodeId(0))]);
+        let mut nodes =
+            vec![Node { name: INPUT.to_owned(), op: Op::Input { shape: self.input }, inputs: Vec::new() }];
+        for description in self.nodes {
+            let NodeDescription { name, inputs, op } = description;
+            let id = NodeId(nodes.len());
+            let inputs = match inputs {
+                Some(names) => names
+                    .into_iter()
+                    .map(|input| {
+                        ids.get(&input)
+                            .copied()
+                            .ok_or_else(|| NetworkError::UnknownInput { node: name.clone(), input })
+                    })
+                    .collect::<Result<_, _>>()?,
+                None if matches!(op, Op::Constant { .. }) => Vec::new(),
+                None => vec![NodeId(id.0 - 1)],
+            };
+            if ids.insert(name.clone(), id).is_some() {
+                return Err(NetworkError::DuplicateName { name });
+            }
+            nodes.push(Node { name, op, inputs });
+        }
+        let output = match self.output {
+            Some(name) => ids.get(&name).copied().ok_or(NetworkError::UnknownOutput { name })?,
+            None => NodeId(nodes.len() - 1),
+        };
+        Network::with_blank_parameters(nodes, output)
+    }
+}
+
+impl From<&Network> for GraphDescription {
+    fn from(network: &Network) -> Self {
+        let name = |id: &NodeId| network.node(*id).name.clone();
+        let nodes = network.nodes()[1..].iter().map(|node| NodeDescription {
+            name: node.name.clone(),
+            inputs: Some(node.inputs.iter().map(name).collect()),
+            op: node.op.clone(),
+        });
+        Self {
+            input: network.input_shape().to_vec(),
+            nodes: nodes.collect(),
+            output: Some(name(&network.output())),
+        }
+    }
+}

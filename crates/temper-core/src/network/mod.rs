@@ -1,0 +1,18 @@
+//! Networks as run-time data.
+//!
+//! A [`Network`] is a list of named [`Node`]s in execution order, each an [`Op`] applied to the outputs of earlier nodes, and a
+//! map from dotted PyTorch-style paths (`layer1.0.conv1.weight`) to parameters. It knows nothing of faults.
+//!
+//! Shapes of activations leave the batch dimension out: an image is `[C, H, W]`, a feature vector `[features]`. Every operator
+//! treats the images of a batch independently.
+
+mod description;
+mod geometry;
+mod graph;
+mod op;
+mod shape;
+
+pub use description::{GraphDescription, NodeDescription};
+pub use geometry::{Padding2d, Pair};
+pub use graph::{INPUT, Network, NetworkError, Node, NodeId, Parameter};
+pub use op::{Op, ParameterKind, ParameterSpec};

@@ -1,0 +1,2 @@
+//! The `temper` command.
+fn main() {}
