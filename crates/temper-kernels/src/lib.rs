@@ -1,1 +1,42 @@
-//! CPU kernels on plain slices.
+//! CPU kernels of Temper on plain slices: convolution and linear layers with fused epilogues, pooling, element-wise operators.
+//!
+//! All of them run on the calling thread and follow three rules:
+//!
+//! 1. **One arithmetic on every machine.** A convolution's or linear layer's output is a chain of *fused* multiply-adds over its
+//!    inputs in the order of the weight's memory (`[in_channels, kh, kw]`), starting from zero. AVX-512, AVX2 and the portable
+//!    path therefore give the same bits; only speed differs. (On processors without fused multiply-add — `x86-64` before 2013 —
+//!    it is emulated, exactly and slowly.)
+//! 2. **Nothing is special-cased by value.** Infinities, NaN and subnormal numbers, which faults make, go through the same
+//!    arithmetic as all others; padding is zeros that are multiplied like any input, so an infinite weight makes NaN there.
+//! 3. **NaN is never lost**: ReLU, clipping and max-pooling propagate it.
+//!
+//! Principal types: [`PackedWeights`], [`ConvShape`], [`Epilogue`], [`Scratch`].
+
+mod columns;
+mod conv;
+mod elementwise;
+mod epilogue;
+mod isa;
+mod linear;
+mod pack;
+mod pool;
+mod tile;
+
+pub use conv::{ConvShape, conv2d};
+pub use elementwise::{activate, affine, softmax};
+pub use epilogue::{Activation, Epilogue};
+pub use isa::Isa;
+pub use linear::linear;
+pub use pack::PackedWeights;
+pub use pool::{PoolShape, avg_pool2d, max_pool2d};
+
+/// Memory that kernels need while they run; kept between calls so that it is allocated once.
+#[derive(Debug, Default, Clone)]
+pub struct Scratch {
+    /// The input with its padding around it.
+    padded: Vec<f32>,
+    /// Panels of input columns.
+    packed: Vec<f32>,
+    /// Where each panel's columns come from.
+    runs: Vec<columns::Run>,
+}

@@ -1,0 +1,83 @@
+//! Weights laid out as the tiles read them.
+
+use crate::isa::Isa;
+
+/// The weight matrix of a convolution or linear layer, in panels of a few rows, so that a tile reads it front to back.
+///
+/// Single values are read and replaced in place in constant time: striking a weight needs no repacking.
+#[derive(Debug, Clone)]
+pub struct PackedWeights {
+    isa: Isa,
+    groups: usize,
+    /// Rows (output channels) of each group.
+    rows: usize,
+    /// Columns (inputs of one output).
+    columns: usize,
+    /// `[groups, panels, columns, isa.rows()]`; rows that fill up the last panel are zero.
+    data: Vec<f32>,
+}
+
+impl PackedWeights {
+    /// Packs `weights` for the instructions of `isa`.
+    ///
+    /// **Shapes**: `weights` `[groups · rows, columns]`, where `rows` are the output channels of one group.
+    ///
+    /// # Panics
+    /// When `weights` does not have that many values, or the processor does not have the instructions.
+    pub fn new(isa: Isa, weights: &[f32], groups: usize, rows: usize, columns: usize) -> Self {
+        // The vector paths are sound only because of this check.
+        assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
+        assert_eq!(weights.len(), groups * rows * columns, "weights must fill [groups * rows, columns]");
+        let size = groups * rows.div_ceil(isa.rows()) * isa.rows() * columns;
+        let mut packed = Self { isa, groups, rows, columns, data: vec![0.0; size] };
+        for (index, &weight) in weights.iter().enumerate() {
+            packed.set(index, weight);
+        }
+        packed
+    }
+
+    /// The instructions it was packed for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Rows (output channels) of each group.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns (inputs of one output).
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The weight at `index` of the unpacked matrix.
+    pub fn get(&self, index: usize) -> f32 {
+        self.data[self.position(index)]
+    }
+
+    /// Replaces the weight at `index` of the unpacked matrix.
+    pub fn set(&mut self, index: usize, weight: f32) {
+        let position = self.position(index);
+        self.data[position] = weight;
+    }
+
+    /// The panels of one group, each `[columns, isa.rows()]`.
+    pub(crate) fn panels(&self, group: usize) -> std::slice::ChunksExact<'_, f32> {
+        let size = self.data.len() / self.groups;
+        self.data[group * size..][..size].chunks_exact(self.columns * self.isa.rows())
+    }
+
+    fn position(&self, index: usize) -> usize {
+        let (row, column) = (index / self.columns, index % self.columns);
+        let (group, row) = (row / self.rows, row % self.rows);
+        let height = self.isa.rows();
+        let panel = group * self.rows.div_ceil(height) + row / height;
+        (panel * self.columns + column) * height + row % height
+    }
+}
