@@ -6,6 +6,7 @@
 //! - [`data`]: a [`Dataset`](data::Dataset) is labelled images; [`Preprocessing`](data::Preprocessing) travels with a model.
 
 pub mod data;
+pub mod execution;
 pub mod network;
 mod tensor;
 

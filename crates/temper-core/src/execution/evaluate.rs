@@ -1,0 +1,69 @@
+//! A whole data set through a program, in parallel over images.
+
+use rayon::prelude::*;
+
+use super::program::Program;
+use super::run::Workspace;
+use super::weights::Weights;
+use crate::data::Inputs;
+
+/// Bytes of activations that one thread works on at a time.
+const CHUNK_BYTES: usize = 32 << 20;
+
+/// Images that one thread takes through the network at a time: as many as fit a fixed budget of activations, 1 to 128. Results
+/// do not depend on it.
+pub fn chunk_size(program: &Program) -> usize {
+    (CHUNK_BYTES / program.recording_bytes_per_image().max(1)).clamp(1, 128)
+}
+
+/// The network's outputs for all inputs, computed on the current rayon pool; `progress` is told the number of images done.
+///
+/// **Shapes**: `[images, classes]`.
+pub fn logits(
+    program: &Program,
+    weights: &Weights,
+    inputs: &Inputs<'_>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Vec<f32> {
+    let classes = program.output_len();
+    let chunk = chunk_size(program);
+    let mut logits = vec![0.0; inputs.len() * classes];
+    logits.par_chunks_mut(chunk * classes).enumerate().for_each_init(
+        || Workspace::new(program),
+        |workspace, (index, logits)| {
+            let images = logits.len() / classes;
+            inputs.fill(index * chunk..index * chunk + images, workspace.input_mut(program, images));
+            program.run(weights, workspace);
+            logits.copy_from_slice(workspace.output(program));
+            progress(images);
+        },
+    );
+    logits
+}
+
+/// The class of the largest logit, the first of several equal ones; `None` if any logit is NaN: such an output names no class.
+pub fn top_class(logits: &[f32]) -> Option<usize> {
+    let mut top = 0;
+    for (class, &logit) in logits.iter().enumerate() {
+        if logit.is_nan() {
+            return None;
+        }
+        if logit > logits[top] {
+            top = class;
+        }
+    }
+    Some(top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_top_class_is_the_first_largest_and_never_a_guess() {
+        assert_eq!(top_class(&[0.0, 2.0, 2.0]), Some(1));
+        assert_eq!(top_class(&[f32::NEG_INFINITY, f32::INFINITY]), Some(1));
+        assert_eq!(top_class(&[1.0, f32::NAN, 5.0]), None);
+        assert_eq!(top_class(&[f32::NAN, 1.0]), None);
+    }
+}

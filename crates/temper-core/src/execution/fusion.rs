@@ -1,0 +1,117 @@
+//! Which nodes run as one step.
+
+use temper_kernels::Activation;
+
+use crate::network::{Network, NodeId, Op};
+
+/// A convolution or linear layer with what is fused into it: batch norm, residual addition, activation, in this order, each
+/// optional.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chain {
+    pub(super) batch_norm: Option<NodeId>,
+    /// The other operand of the addition.
+    pub(super) residual: Option<NodeId>,
+    pub(super) activation: Activation,
+    /// The node whose value the step computes.
+    pub(super) last: NodeId,
+}
+
+/// The activation that a node is, if it is one.
+pub(super) fn activation(op: &Op) -> Option<Activation> {
+    Some(match *op {
+        Op::Relu => Activation::Relu,
+        Op::LeakyRelu { negative_slope } => Activation::LeakyRelu(negative_slope),
+        Op::Clip { min, max } => Activation::Clip { min, max },
+        Op::Sigmoid => Activation::Sigmoid,
+        Op::Tanh => Activation::Tanh,
+        _ => return None,
+    })
+}
+
+/// Finds what can be fused, given the nodes whose values must stay available.
+pub(super) struct Fuser<'a> {
+    network: &'a Network,
+    /// The one node that takes a node's value, if there is just one.
+    consumer: Vec<Option<NodeId>>,
+    kept: Vec<bool>,
+    fused: Vec<bool>,
+}
+
+impl<'a> Fuser<'a> {
+    pub(super) fn new(network: &'a Network, observed: &[NodeId]) -> Self {
+        let count = network.nodes().len();
+        let mut uses = vec![0; count];
+        let mut consumer = vec![None; count];
+        for (i, node) in network.nodes().iter().enumerate() {
+            for input in &node.inputs {
+                uses[input.0] += 1;
+                consumer[input.0] = Some(NodeId(i));
+            }
+        }
+        for (consumer, uses) in consumer.iter_mut().zip(uses) {
+            if uses != 1 {
+                *consumer = None;
+            }
+        }
+        let mut kept = vec![false; count];
+        for id in observed.iter().chain([&network.output()]) {
+            kept[id.0] = true;
+        }
+        Self { network, consumer, kept, fused: vec![false; count] }
+    }
+
+    /// Whether a node has become part of another's step.
+    pub(super) fn is_fused(&self, id: NodeId) -> bool {
+        self.fused[id.0]
+    }
+
+    /// Fuses what follows the convolution or linear layer `id` into it.
+    pub(super) fn chain(&mut self, id: NodeId) -> Chain {
+        let mut chain =
+            Chain { batch_norm: None, residual: None, activation: Activation::Identity, last: id };
+        while let Some(next) = self.next(chain.last) {
+            let node = self.network.node(next);
+            match &node.op {
+                Op::BatchNorm { .. }
+                    if chain.batch_norm.is_none() && chain.residual.is_none() && self.is_channelwise(id) =>
+                {
+                    chain.batch_norm = Some(next);
+                }
+                Op::Add if chain.residual.is_none() => {
+                    let other = node.inputs[usize::from(node.inputs[0] == chain.last)];
+                    if self.network.shape(other) != self.network.shape(next)
+                        || self.network.shape(chain.last) != self.network.shape(next)
+                    {
+                        break;
+                    }
+                    chain.residual = Some(other);
+                }
+                op => {
+                    if let Some(activation) = activation(op) {
+                        chain.activation = activation;
+                        self.take(&mut chain, next);
+                    }
+                    break;
+                }
+            }
+            self.take(&mut chain, next);
+        }
+        chain
+    }
+
+    fn take(&mut self, chain: &mut Chain, next: NodeId) {
+        self.fused[chain.last.0] = true;
+        self.fused[next.0] = true;
+        chain.last = next;
+    }
+
+    /// The node that may be fused behind `last`: its only consumer, not part of another step, if `last` need not be kept.
+    fn next(&self, last: NodeId) -> Option<NodeId> {
+        self.consumer[last.0].filter(|next| !self.kept[last.0] && !self.fused[next.0])
+    }
+
+    /// Whether a batch norm's channels are the layer's output channels: not so for a linear layer over more than one row.
+    fn is_channelwise(&self, id: NodeId) -> bool {
+        matches!(self.network.node(id).op, Op::Conv2d { .. }) || self.network.shape(id).len() == 1
+    }
+}

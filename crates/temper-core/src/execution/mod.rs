@@ -1,0 +1,25 @@
+//! A network compiled for running on the CPU.
+//!
+//! [`Program::compile`] turns a [`Network`](crate::network::Network) into steps: batch norms, residual additions and activations
+//! are fused into the convolution or linear layer before them, reshapes cost nothing, and buffers are shared between values whose
+//! lives do not overlap. A program is immutable and shared between threads; what differs between threads is passed in:
+//!
+//! - [`Weights`]: the parameters, packed for the kernels. Single values are replaced in place, so striking k of them costs O(k).
+//! - [`Workspace`]: the activations of one batch. A *recording* workspace keeps every value, so that a faulty run can start at the
+//!   first step its faults touch ([`Program::run_from`]) and read what comes before from the golden run.
+//!
+//! A batch norm is folded into the affine map `x · scale + shift` of each channel, as PyTorch does in inference, and not into the
+//! convolution's weights: faults strike stored weights, and those must stay what is stored.
+
+mod arena;
+mod evaluate;
+mod fusion;
+mod movement;
+mod program;
+mod run;
+mod weights;
+
+pub use evaluate::{chunk_size, logits, top_class};
+pub use program::{Program, StepId};
+pub use run::Workspace;
+pub use weights::{ParameterId, Weights};

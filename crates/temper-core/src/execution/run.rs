@@ -1,0 +1,211 @@
+//! Running a program's steps on a batch of images.
+
+use temper_kernels::{Epilogue, Scratch, activate, affine, avg_pool2d, conv2d, linear, max_pool2d, softmax};
+
+use super::movement::{self, Broadcast};
+use super::program::{Program, Step, StepId, StepOp};
+use super::weights::{StepWeights, Weights};
+use crate::network::NodeId;
+
+/// The activations of one batch. Its memory is kept from one batch to the next.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    images: usize,
+    buffers: Vec<Vec<f32>>,
+    /// For each value, its buffer.
+    buffer_of: Vec<usize>,
+    recording: bool,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    /// A workspace in which values share buffers: the least memory.
+    pub fn new(program: &Program) -> Self {
+        Self::with_buffers(program.values.iter().map(|value| value.buffer).collect(), false)
+    }
+
+    /// A workspace that keeps every value, for [`Program::run_from`] and [`Workspace::activation`].
+    pub fn recording(program: &Program) -> Self {
+        Self::with_buffers((0..program.values.len()).collect(), true)
+    }
+
+    fn with_buffers(buffer_of: Vec<usize>, recording: bool) -> Self {
+        let count = buffer_of.iter().max().map_or(0, |last| last + 1);
+        Self {
+            images: 0,
+            buffers: vec![Vec::new(); count],
+            buffer_of,
+            recording,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The inputs of a batch of `images` images, to be filled before running.
+    ///
+    /// **Shapes**: `[images, …input]`.
+    pub fn input_mut(&mut self, program: &Program, images: usize) -> &mut [f32] {
+        self.images = images;
+        sized(&mut self.buffers[self.buffer_of[0]], images * program.input_len())
+    }
+
+    /// A node's output in the last full run, `[images, …shape]`; `None` if it was fused into another step (see
+    /// [`Program::compile`]) or this workspace does not record.
+    pub fn activation(&self, program: &Program, node: NodeId) -> Option<&[f32]> {
+        let value = program.value_of(node).filter(|_| self.recording)?;
+        Some(self.value(program, value))
+    }
+
+    /// The network's output in the last run, `[images, classes]`.
+    pub fn output(&self, program: &Program) -> &[f32] {
+        self.value(program, program.output)
+    }
+
+    fn value(&self, program: &Program, value: usize) -> &[f32] {
+        &self.buffers[self.buffer_of[value]][..self.images * program.values[value].len]
+    }
+}
+
+/// The first `len` values of a buffer, grown where needed.
+fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
+impl Program {
+    /// Runs the whole network on the inputs in `workspace`.
+    pub fn run(&self, weights: &Weights, workspace: &mut Workspace) {
+        for step in 0..self.steps.len() {
+            self.run_step(step, 0, weights, None, workspace);
+        }
+    }
+
+    /// Runs the steps from `start` on, reading what comes before from the recording of a full run on the same images: exactly
+    /// what a full run with these weights gives, as long as no step before `start` would read a changed parameter.
+    ///
+    /// # Panics
+    /// When `golden` does not record.
+    pub fn run_from(&self, start: StepId, weights: &Weights, golden: &Workspace, workspace: &mut Workspace) {
+        assert!(golden.recording, "the golden run must have been recorded");
+        workspace.images = golden.images;
+        for step in start.0..self.steps.len() {
+            self.run_step(step, start.0, weights, Some(golden), workspace);
+        }
+    }
+
+    fn run_step(
+        &self,
+        index: usize,
+        start: usize,
+        weights: &Weights,
+        golden: Option<&Workspace>,
+        workspace: &mut Workspace,
+    ) {
+        let step = &self.steps[index];
+        let images = workspace.images;
+        let slot = workspace.buffer_of[step.output];
+        let mut buffer = std::mem::take(&mut workspace.buffers[slot]);
+        let mut scratch = std::mem::take(&mut workspace.scratch);
+        let output = sized(&mut buffer, images * self.values[step.output].len);
+        let read = |input: usize| {
+            let value = step.inputs[input];
+            let before = self.values[value].made.is_none_or(|made| made < start);
+            golden.filter(|_| before).unwrap_or(workspace).value(self, value)
+        };
+        compute(step, images, &weights.steps[index], &read, output, &mut scratch);
+        workspace.buffers[slot] = buffer;
+        workspace.scratch = scratch;
+    }
+}
+
+/// Computes one step.
+fn compute<'a>(
+    step: &Step,
+    images: usize,
+    weights: &StepWeights,
+    read: &dyn Fn(usize) -> &'a [f32],
+    output: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let per_image = |data: &'a [f32]| data.chunks_exact(data.len() / images);
+    let out_len = output.len() / images;
+    match &step.op {
+        StepOp::Conv { shape, residual, activation } => {
+            let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
+            conv2d(shape, images, read(0), product, &epilogue, output, scratch);
+        }
+        StepOp::Linear { residual, activation } => {
+            let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
+            linear(read(0), product, &epilogue, output, scratch);
+        }
+        StepOp::BatchNorm { plane } => {
+            let norm = weights.batch_norm.as_ref().expect("packed with its step");
+            affine(*plane, &norm.scale, &norm.shift, read(0), output);
+        }
+        StepOp::Activation(activation) => {
+            output.copy_from_slice(read(0));
+            activate(*activation, output);
+        }
+        StepOp::MaxPool(shape) => max_pool2d(shape, read(0), output),
+        StepOp::AvgPool { shape, count_include_pad } => {
+            avg_pool2d(shape, *count_include_pad, read(0), output);
+        }
+        StepOp::Add(plan) => combine(plan.as_ref(), images, [read(0), read(1)], output, |a, b| a + b),
+        StepOp::Mul(plan) => combine(plan.as_ref(), images, [read(0), read(1)], output, |a, b| a * b),
+        StepOp::Concat(blocks) => {
+            let inputs: Vec<_> = blocks.iter().enumerate().map(|(i, &block)| (read(i), block)).collect();
+            movement::concat(&inputs, output);
+        }
+        StepOp::Pad(pad) => {
+            for (input, output) in per_image(read(0)).zip(output.chunks_exact_mut(out_len)) {
+                pad.apply(input, output);
+            }
+        }
+        StepOp::Transpose(transpose) => {
+            for (input, output) in per_image(read(0)).zip(output.chunks_exact_mut(out_len)) {
+                transpose.apply(input, output);
+            }
+        }
+        StepOp::Softmax { extent, inner } => {
+            output.copy_from_slice(read(0));
+            softmax(*extent, *inner, output);
+        }
+        StepOp::Constant => {
+            let constant = weights.constant.as_ref().expect("packed with its step");
+            for output in output.chunks_exact_mut(constant.len()) {
+                output.copy_from_slice(constant);
+            }
+        }
+    }
+}
+
+fn product<'a>(
+    weights: &'a StepWeights,
+    residual: Option<&'a [f32]>,
+    activation: temper_kernels::Activation,
+) -> (&'a temper_kernels::PackedWeights, Epilogue<'a>) {
+    let affine = weights.batch_norm.as_ref().map(|norm| (norm.scale.as_slice(), norm.shift.as_slice()));
+    let epilogue = Epilogue { bias: weights.bias.as_deref(), affine, residual, activation };
+    (weights.product.as_ref().expect("packed with its step"), epilogue)
+}
+
+fn combine(
+    plan: Option<&Broadcast>,
+    images: usize,
+    [a, b]: [&[f32]; 2],
+    output: &mut [f32],
+    with: impl Fn(f32, f32) -> f32 + Copy,
+) {
+    let Some(plan) = plan else {
+        for (out, (&a, &b)) in output.iter_mut().zip(a.iter().zip(b)) {
+            *out = with(a, b);
+        }
+        return;
+    };
+    let (a_len, b_len, out_len) = (a.len() / images, b.len() / images, output.len() / images);
+    let operands = a.chunks_exact(a_len).zip(b.chunks_exact(b_len));
+    for ((a, b), output) in operands.zip(output.chunks_exact_mut(out_len)) {
+        plan.apply(a, b, output, with);
+    }
+}

@@ -1,0 +1,107 @@
+//! Parameters packed for the kernels, replaceable value by value.
+
+use std::sync::Arc;
+
+use temper_kernels::PackedWeights;
+
+/// A parameter's place in [`Network::parameters`](crate::network::Network::parameters).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParameterId(pub usize);
+
+/// Where a parameter lives in [`Weights`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) step: usize,
+    pub(super) field: Field,
+}
+
+/// Which of a step's parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Product,
+    Bias,
+    Constant,
+    /// Number in PyTorch's order: weight, bias, running mean, running variance.
+    BatchNorm(usize),
+}
+
+/// The four vectors of a batch norm and the affine map they amount to.
+#[derive(Debug, Clone)]
+pub(super) struct BatchNorm {
+    eps: f32,
+    /// Weight, bias, running mean, running variance.
+    vectors: [Vec<f32>; 4],
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+}
+
+impl BatchNorm {
+    pub(super) fn new(eps: f32, vectors: [Vec<f32>; 4]) -> Self {
+        let channels = vectors[0].len();
+        let mut norm = Self { eps, vectors, scale: vec![0.0; channels], shift: vec![0.0; channels] };
+        for channel in 0..channels {
+            norm.fold(channel);
+        }
+        norm
+    }
+
+    /// `scale = weight / √(var + eps)`, `shift = bias − mean · scale`.
+    fn fold(&mut self, channel: usize) {
+        let [weight, bias, mean, var] = [0, 1, 2, 3].map(|i| self.vectors[i][channel]);
+        self.scale[channel] = weight * (1.0 / (var + self.eps).sqrt());
+        self.shift[channel] = bias - mean * self.scale[channel];
+    }
+}
+
+/// The parameters of one step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepWeights {
+    pub(super) product: Option<PackedWeights>,
+    pub(super) bias: Option<Vec<f32>>,
+    pub(super) batch_norm: Option<BatchNorm>,
+    pub(super) constant: Option<Vec<f32>>,
+}
+
+/// All parameters of a program. Each thread that strikes them has its own copy.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    pub(super) steps: Vec<StepWeights>,
+    pub(super) places: Arc<[Place]>,
+}
+
+impl Weights {
+    /// The value at `index` (row-major) of a parameter.
+    ///
+    /// # Panics
+    /// When there is no such value.
+    pub fn get(&self, parameter: ParameterId, index: usize) -> f32 {
+        let Place { step, field } = self.places[parameter.0];
+        let weights = &self.steps[step];
+        let value = match field {
+            Field::Product => weights.product.as_ref().map(|product| product.get(index)),
+            Field::Bias => weights.bias.as_ref().map(|bias| bias[index]),
+            Field::Constant => weights.constant.as_ref().map(|constant| constant[index]),
+            Field::BatchNorm(vector) => weights.batch_norm.as_ref().map(|norm| norm.vectors[vector][index]),
+        };
+        value.expect("the place was made for this field")
+    }
+
+    /// Replaces the value at `index` (row-major) of a parameter.
+    ///
+    /// # Panics
+    /// When there is no such value.
+    pub fn set(&mut self, parameter: ParameterId, index: usize, value: f32) {
+        let Place { step, field } = self.places[parameter.0];
+        let weights = &mut self.steps[step];
+        match (field, weights) {
+            (Field::Product, StepWeights { product: Some(product), .. }) => product.set(index, value),
+            (Field::Bias, StepWeights { bias: Some(bias), .. }) => bias[index] = value,
+            (Field::Constant, StepWeights { constant: Some(constant), .. }) => constant[index] = value,
+            (Field::BatchNorm(vector), StepWeights { batch_norm: Some(norm), .. }) => {
+                norm.vectors[vector][index] = value;
+                norm.fold(index);
+            }
+            _ => unreachable!("the place was made for this field"),
+        }
+    }
+}
