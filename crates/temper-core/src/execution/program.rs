@@ -98,7 +98,12 @@ impl Program {
         self.values[0].len
     }
 
-    /// The step that first reads a parameter.
+    /// Number of steps: what fusion leaves of the nodes.
+    pub fn step_count(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The step that reads a parameter.
     pub fn step_of(&self, parameter: ParameterId) -> StepId {
         StepId(self.places[parameter.0].step)
     }

@@ -11,6 +11,7 @@ mod geometry;
 mod graph;
 mod op;
 mod shape;
+pub mod zoo;
 
 pub use description::{GraphDescription, NodeDescription};
 pub use geometry::{Padding2d, Pair};
