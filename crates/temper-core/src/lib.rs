@@ -4,10 +4,23 @@
 //!
 //! - [`network`]: a [`Network`](network::Network) is run-time data: named nodes, each an operator with inputs, and named parameters.
 //! - [`data`]: a [`Dataset`](data::Dataset) is labelled images; [`Preprocessing`](data::Preprocessing) travels with a model.
+//! - [`number`]: a [`NumberFormat`](number::NumberFormat) maps values to bit patterns.
+//! - [`fault`]: a [`FaultSpec`](fault::FaultSpec) says what may be struck and how; a [`FaultDraw`](fault::FaultDraw) is what is
+//!   struck in one trial.
+//! - [`execution`]: a network compiled for running, whose weights are struck in place.
+//! - [`campaign`]: a [`Campaign`](campaign::Campaign) plans trials, runs them and keeps a
+//!   [`TrialRecord`](campaign::TrialRecord) of each.
+//! - [`statistics`]: an [`Estimate`](statistics::Estimate) is what records amount to.
 
+mod atomic;
+pub mod campaign;
 pub mod data;
 pub mod execution;
+pub mod fault;
 pub mod network;
+pub mod number;
+pub mod statistics;
 mod tensor;
 
+pub use atomic::write_atomically;
 pub use tensor::{Tensor, TensorError};

@@ -33,7 +33,7 @@ pub fn softmax(extent: usize, inner: usize, values: &mut [f32]) {
             let largest = places().map(|at| block[at]).fold(f32::NEG_INFINITY, larger);
             let mut sum = 0.0;
             for at in places() {
-                block[at] = (block[at] - largest).exp();
+                block[at] = libm::expf(block[at] - largest);
                 sum += block[at];
             }
             for at in places() {

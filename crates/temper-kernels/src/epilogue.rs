@@ -52,8 +52,8 @@ impl Activation {
                     x
                 }
             }
-            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Self::Tanh => x.tanh(),
+            Self::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
+            Self::Tanh => libm::tanhf(x),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! 1. **One arithmetic on every machine.** A convolution's or linear layer's output is a chain of *fused* multiply-adds over its
 //!    inputs in the order of the weight's memory (`[in_channels, kh, kw]`), starting from zero. AVX-512, AVX2 and the portable
-//!    path therefore give the same bits; only speed differs. (On processors without fused multiply-add — `x86-64` before 2013 —
+//!    path therefore give the same bits; only speed differs. Exponentials come from one library, not from the system's. (On processors without fused multiply-add — `x86-64` before 2013 —
 //!    it is emulated, exactly and slowly.)
 //! 2. **Nothing is special-cased by value.** Infinities, NaN and subnormal numbers, which faults make, go through the same
 //!    arithmetic as all others; padding is zeros that are multiplied like any input, so an infinite weight makes NaN there.

@@ -22,7 +22,7 @@ use temper_core::network::{Network, Node, Op, Padding2d, Pair};
 ///
 /// # Panics
 /// When `input` does not hold `batch` images.
-pub fn evaluate(network: &Network, input: &[f32], batch: usize) -> Vec<Vec<f64>> {
+pub(crate) fn evaluate(network: &Network, input: &[f32], batch: usize) -> Vec<Vec<f64>> {
     let size: usize = network.input_shape().iter().product();
     assert_eq!(input.len(), batch * size, "the input must hold {batch} images of {size} values");
     let mut outputs = vec![Vec::new(); network.nodes().len()];

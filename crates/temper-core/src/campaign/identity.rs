@@ -1,0 +1,96 @@
+//! What makes two campaigns the same.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::spec::CampaignSpec;
+use super::store::FORMAT_VERSION;
+use crate::data::{Dataset, Preprocessing};
+use crate::network::{GraphDescription, Network};
+
+/// Hashes (SHA-256, the first 16 hexadecimal digits) of all that results depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Of the parts below and the format's version.
+    pub campaign: String,
+    /// Of the specification, without paths.
+    pub spec: String,
+    /// Of the network's graph, parameters and preprocessing.
+    pub network: String,
+    /// Of the images and labels used.
+    pub data: String,
+}
+
+impl Identity {
+    pub(super) fn new(
+        spec: &CampaignSpec,
+        network: &Network,
+        preprocessing: &Preprocessing,
+        data: &Dataset,
+    ) -> Self {
+        let spec = hash([json(&(spec.seed, &spec.data, &spec.faults, &spec.sweep, &spec.trials)).as_slice()]);
+        let network = hash_network(network, preprocessing);
+        let data = hash_data(data);
+        let version = FORMAT_VERSION.to_string();
+        let campaign = hash([version.as_bytes(), spec.as_bytes(), network.as_bytes(), data.as_bytes()]);
+        Self { campaign, spec, network, data }
+    }
+
+    /// The parts in which two identities differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        [
+            ("the specification", self.spec != other.spec),
+            ("the network", self.network != other.network),
+            ("the data", self.data != other.data),
+        ]
+        .into_iter()
+        .filter_map(|(part, differs)| differs.then_some(part))
+        .collect()
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data is always JSON")
+}
+
+/// Hash of several parts, each preceded by its length, so that no two lists of parts look alike.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        add(&mut hasher, part);
+    }
+    short(hasher)
+}
+
+fn add(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update((part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+fn short(hasher: Sha256) -> String {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize()[..8]);
+    format!("{:016x}", u64::from_be_bytes(first))
+}
+
+fn hash_network(network: &Network, preprocessing: &Preprocessing) -> String {
+    let mut hasher = Sha256::new();
+    add(&mut hasher, &json(&GraphDescription::from(network)));
+    add(&mut hasher, &json(preprocessing));
+    for (path, tensor) in network.tensors() {
+        add(&mut hasher, path.as_bytes());
+        let bytes: Vec<u8> = tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect();
+        add(&mut hasher, &bytes);
+    }
+    short(hasher)
+}
+
+fn hash_data(data: &Dataset) -> String {
+    let mut hasher = Sha256::new();
+    add(&mut hasher, &json(&(data.shape(), data.pixel_max())));
+    add(&mut hasher, data.labels());
+    for index in 0..data.len() {
+        hasher.update(data.image(index));
+    }
+    short(hasher)
+}

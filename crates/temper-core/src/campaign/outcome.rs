@@ -1,0 +1,143 @@
+//! What became of each faulty inference, against the golden inference of the same image.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use crate::execution::top_class;
+
+/// Counts of outcomes over inferences. Every inference is exactly one of `masked`, `sdc` and `due`; the other counts describe
+/// them further. Sub-classes of silent data corruption after Li et al., SC 2017, §4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Inferences.
+    pub images: u64,
+    /// The label is the top class. An output with a NaN names no class and is never correct.
+    pub correct: u64,
+    /// All logits finite, and the golden top class still on top.
+    pub masked: u64,
+    /// Those of `masked` whose logits are the golden ones bit for bit.
+    pub masked_exact: u64,
+    /// Silent data corruption: all logits finite, another top class (SDC-1).
+    pub sdc: u64,
+    /// Those of `sdc` whose golden top class is not among the five largest logits (SDC-5).
+    pub sdc5: u64,
+    /// All logits finite, and the top class's confidence differs from the golden run's by more than 10 % of it (SDC-10%).
+    pub sdc10: u64,
+    /// All logits finite, and the top class's confidence differs from the golden run's by more than 20 % of it (SDC-20%).
+    pub sdc20: u64,
+    /// The golden output was correct and the faulty one is not.
+    pub critical: u64,
+    /// Detectable, unrecoverable: a NaN or an infinity among the logits.
+    pub due: u64,
+}
+
+impl AddAssign for Outcomes {
+    fn add_assign(&mut self, other: Self) {
+        self.images += other.images;
+        self.correct += other.correct;
+        self.masked += other.masked;
+        self.masked_exact += other.masked_exact;
+        self.sdc += other.sdc;
+        self.sdc5 += other.sdc5;
+        self.sdc10 += other.sdc10;
+        self.sdc20 += other.sdc20;
+        self.critical += other.critical;
+        self.due += other.due;
+    }
+}
+
+impl Outcomes {
+    /// Fraction of images whose label is the top class, 0..1.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.images as f64
+    }
+
+    /// Adds one inference. `probabilities` says that outputs are confidences already (the network ends in a softmax).
+    ///
+    /// **Shapes**: `golden` and `faulty` `[classes]`.
+    pub(super) fn count(&mut self, golden: &[f32], faulty: &[f32], label: u8, probabilities: bool) {
+        let (golden_top, top) = (top_class(golden), top_class(faulty));
+        let right = |top: Option<usize>| top == Some(usize::from(label));
+        self.images += 1;
+        self.correct += u64::from(right(top));
+        self.critical += u64::from(right(golden_top) && !right(top));
+        let (true, Some(top)) = (faulty.iter().all(|logit| logit.is_finite()), top) else {
+            self.due += 1;
+            return;
+        };
+        if golden_top == Some(top) {
+            self.masked += 1;
+            let equal = golden.iter().zip(faulty).all(|(a, b)| a.to_bits() == b.to_bits());
+            self.masked_exact += u64::from(equal);
+            if equal {
+                return;
+            }
+        } else {
+            self.sdc += 1;
+            let larger = |class: usize| faulty.iter().filter(|&&logit| logit > faulty[class]).count();
+            self.sdc5 += u64::from(golden_top.is_none_or(|class| larger(class) >= 5));
+        }
+        let golden = golden_top.map_or(0.0, |class| confidence(golden, class, probabilities));
+        let moved = (confidence(faulty, top, probabilities) - golden).abs();
+        self.sdc10 += u64::from(moved > 0.1 * golden);
+        self.sdc20 += u64::from(moved > 0.2 * golden);
+    }
+}
+
+/// The softmax of `logits` at `class`.
+fn confidence(logits: &[f32], class: usize, probabilities: bool) -> f64 {
+    if probabilities {
+        return f64::from(logits[class]);
+    }
+    let at = f64::from(logits[class]);
+    1.0 / logits.iter().map(|&logit| libm::exp(f64::from(logit) - at)).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: [f32; 7] = [5.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+
+    fn outcomes(faulty: [f32; 7], label: u8) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        outcomes.count(&GOLDEN, &faulty, label, false);
+        assert_eq!(outcomes.masked + outcomes.sdc + outcomes.due, 1);
+        outcomes
+    }
+
+    #[test]
+    fn an_unchanged_output_is_masked_exactly() {
+        let expected = Outcomes { images: 1, correct: 1, masked: 1, masked_exact: 1, ..Outcomes::default() };
+        assert_eq!(outcomes(GOLDEN, 0), expected);
+        assert_eq!(outcomes(GOLDEN, 3), Outcomes { correct: 0, ..expected });
+    }
+
+    #[test]
+    fn a_weaker_top_class_is_masked_but_its_confidence_counts() {
+        // Softmax of the golden top class: 1 / (1 + e^−4 + 5 e^−5) = 0.9505; of 3.5 against 1 and five zeros: 0.8076, down 15 %.
+        let faulty = outcomes([3.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
+        assert_eq!((faulty.masked, faulty.masked_exact, faulty.sdc10, faulty.sdc20), (1, 0, 1, 0));
+        // Of 3.0: 0.7214, down 24 %.
+        let faulty = outcomes([3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
+        assert_eq!((faulty.sdc10, faulty.sdc20), (1, 1));
+    }
+
+    #[test]
+    fn another_top_class_is_silent_data_corruption() {
+        let faulty = outcomes([5.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
+        assert_eq!((faulty.sdc, faulty.sdc5, faulty.critical, faulty.correct), (1, 0, 1, 0));
+        let faulty = outcomes([-1.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0], 1);
+        assert_eq!((faulty.sdc, faulty.sdc5, faulty.critical, faulty.correct), (1, 1, 0, 1));
+    }
+
+    #[test]
+    fn nan_and_infinity_are_detectable() {
+        let faulty = outcomes([f32::NAN, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
+        assert_eq!((faulty.due, faulty.correct, faulty.critical), (1, 0, 1));
+        // An infinity still names a class.
+        let faulty = outcomes([f32::INFINITY, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
+        assert_eq!((faulty.due, faulty.correct, faulty.critical, faulty.masked), (1, 1, 0, 0));
+    }
+}

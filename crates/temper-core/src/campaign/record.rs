@@ -1,0 +1,120 @@
+//! What is kept of a trial: one line of a log.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::outcome::Outcomes;
+
+/// One trial, done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Hash of the campaign it belongs to.
+    pub campaign: String,
+    /// The trial's id.
+    pub trial: u64,
+    /// Its condition.
+    pub condition: usize,
+    /// Its number within the condition.
+    pub draw: u64,
+    /// Number of sites struck.
+    pub faults: u64,
+    /// What became of the inferences.
+    #[serde(flatten)]
+    pub outcomes: Outcomes,
+    /// Processor time it took; not part of the result.
+    pub cpu_seconds: f64,
+}
+
+/// Why a line is not a record.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// No checksum at its end.
+    #[error("the line does not end in a checksum")]
+    NoChecksum,
+    /// The checksum is another.
+    #[error("the checksum is {found:08x}, but the line's is {expected:08x}")]
+    Checksum {
+        /// As computed from the line.
+        expected: u32,
+        /// As written at its end.
+        found: u32,
+    },
+    /// The checksum holds, but the content is something else.
+    #[error("not a trial record: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What comes between a record and its checksum.
+const CHECKSUM: &str = ",\"crc32\":\"";
+
+impl TrialRecord {
+    /// The record as one line of JSON, ending in the CRC-32 of the same JSON without it, and a line feed.
+    pub fn to_line(&self) -> String {
+        let json = serde_json::to_string(self).expect("numbers and strings are always JSON");
+        let checksum = crc32fast::hash(json.as_bytes());
+        let body = json.strip_suffix('}').unwrap_or(&json);
+        format!("{body}{CHECKSUM}{checksum:08x}\"}}\n")
+    }
+
+    /// Reads a line without its line feed.
+    ///
+    /// # Errors
+    /// When the checksum is absent or wrong, or the content is not a record.
+    pub fn from_line(line: &str) -> Result<Self, RecordError> {
+        let (body, checksum) = line.rsplit_once(CHECKSUM).ok_or(RecordError::NoChecksum)?;
+        let checksum = checksum.strip_suffix("\"}").ok_or(RecordError::NoChecksum)?;
+        let found = u32::from_str_radix(checksum, 16).map_err(|_| RecordError::NoChecksum)?;
+        let json = format!("{body}}}");
+        let expected = crc32fast::hash(json.as_bytes());
+        if found != expected {
+            return Err(RecordError::Checksum { expected, found });
+        }
+        Ok(serde_json::from_str(&json)?)
+    }
+
+    /// Whether both say the same of the same trial, whatever time it took.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        Self { cpu_seconds: 0.0, ..self.clone() } == Self { cpu_seconds: 0.0, ..other.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> TrialRecord {
+        let outcomes = Outcomes { images: 10, correct: 7, masked: 8, sdc: 1, due: 1, ..Outcomes::default() };
+        TrialRecord {
+            campaign: "0123456789abcdef".to_owned(),
+            trial: 3,
+            condition: 1,
+            draw: 1,
+            faults: 27,
+            outcomes,
+            cpu_seconds: 0.125,
+        }
+    }
+
+    #[test]
+    fn a_line_is_json_and_reads_back() {
+        let line = record().to_line();
+        let line = line.strip_suffix('\n').expect("a whole line");
+        let json: serde_json::Value = serde_json::from_str(line).expect("valid JSON");
+        assert_eq!(json["correct"], 7);
+        assert_eq!(TrialRecord::from_line(line).expect("reads back"), record());
+    }
+
+    #[test]
+    fn every_changed_byte_and_every_cut_is_noticed() {
+        let line = record().to_line();
+        let line = line.trim_end();
+        for i in 0..line.len() {
+            assert!(TrialRecord::from_line(&line[..i]).is_err(), "cut at {i}");
+            let mut bytes = line.as_bytes().to_vec();
+            bytes[i] ^= 1;
+            let changed = String::from_utf8(bytes).expect("still ASCII");
+            // A digit of the checksum itself may change its case only.
+            assert!(TrialRecord::from_line(&changed).is_err(), "changed at {i}");
+        }
+    }
+}
