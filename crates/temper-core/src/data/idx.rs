@@ -1,4 +1,4 @@
-//! Images and labels in the idx format of MNIST (Y. LeCun, C. Cortes, C. Burges; "the IDX file format", yann.lecun.com/exdb/mnist).
+//! Images and labels in the idx format, described where MNIST was first published (<http://yann.lecun.com/exdb/mnist/>).
 //!
 //! Two zero bytes, the element type (8: unsigned byte), the number of dimensions, each dimension as a big-endian `u32`, then
 //! the elements in row-major order.
@@ -39,8 +39,7 @@ fn elements<const D: usize>(
 ) -> Result<([usize; D], Vec<u8>), DataError> {
     if !file.starts_with(&GZIP_MAGIC) {
         let mut rest = file;
-        let read = plain_elements(&mut rest, what, magic)?;
-        return Ok(read);
+        return plain_elements(&mut rest, what, magic);
     }
     let mut decoder = GzDecoder::new(file);
     let (shape, data) = plain_elements(&mut decoder, what, magic)?;

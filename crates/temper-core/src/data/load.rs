@@ -44,6 +44,12 @@ fn present(entry: &CatalogEntry, split: Split, data_dir: &Path) -> Result<Vec<Pa
 }
 
 impl CatalogFile {
+    /// Whether this file, or its decompressed form, lies below `data_dir`; whether it is whole is for
+    /// [`verify_file`](super::verify_file) to say.
+    pub fn is_there(&self, data_dir: &Path) -> bool {
+        self.locate(data_dir).is_some()
+    }
+
     /// Where this file, or its decompressed form, lies below `data_dir`, and the checksum it should have there.
     pub(super) fn locate(&self, data_dir: &Path) -> Option<(PathBuf, super::Checksum)> {
         let compressed = (data_dir.join(self.path), self.checksum);
