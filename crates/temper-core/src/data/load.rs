@@ -9,10 +9,10 @@ use super::dataset::{Dataset, Split};
 use super::error::DataError;
 use super::{cifar, digits, idx, svhn};
 
-/// Loads a split of the data set called `name` from its files below `data_dir` (see [`catalog`](super::catalog)).
+/// Loads a split of the data set called `name` from its files below `data_dir` (see [`catalog`](super::catalog())).
 ///
 /// A file of the idx format may be there with or without `.gz`. The checksums are not compared; that is what
-/// [`verify`](super::verify) does.
+/// [`verify`](super::verify()) does.
 ///
 /// # Errors
 /// When there is no such data set, a file of the split is missing or cannot be read, or its content is not what it should be,

@@ -1,7 +1,7 @@
 //! Labelled images, and the preprocessing that turns them into a network's input.
 //!
-//! [`load`] reads a data set known by name from a data directory; the readers ([`read_idx`], [`read_cifar10`], [`read_svhn`],
-//! [`digits`]) take bytes. What is known of each data set, and where its files come from, is its [`CatalogEntry`].
+//! [`load()`] reads a data set known by name from a data directory; the readers ([`read_idx`], [`read_cifar10`], [`read_svhn`],
+//! [`digits()`]) take bytes. What is known of each data set, and where its files come from, is its [`CatalogEntry`].
 
 mod catalog;
 mod checksum;

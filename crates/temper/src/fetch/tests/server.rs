@@ -29,8 +29,8 @@ pub(super) enum Answer {
     Redirect(&'static str),
 }
 
-/// What was asked for: the path and the `Range` header.
-pub(super) type Request = (String, Option<String>);
+/// What was asked for: the path, and the first byte of the range if there is one.
+pub(super) type Request = (String, Option<usize>);
 
 /// A server of one content under every path; it ends with the process.
 pub(super) struct Server {
@@ -51,11 +51,11 @@ impl Server {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let request = read_request(&stream);
-                let range = request.1.clone();
+                let range = request.1;
                 log.lock().unwrap().push(request);
                 let answer = answers.pop_front().unwrap_or(Answer::Faithful);
                 // A client may hang up early; that is its right.
-                let _ = write_answer(&mut stream, &answer, &content, range.as_deref());
+                let _ = write_answer(&mut stream, &answer, &content, range);
             }
         });
         Self { url, requests }
@@ -66,8 +66,8 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The `Range` headers of the requests so far.
-    pub(super) fn ranges(&self) -> Vec<Option<String>> {
+    /// The first bytes of the ranges in the requests so far.
+    pub(super) fn ranges(&self) -> Vec<Option<usize>> {
         self.requests().into_iter().map(|(_, range)| range).collect()
     }
 }
@@ -78,7 +78,8 @@ fn read_request(stream: &TcpStream) -> Request {
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let range = headers.iter().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("range").then(|| value.to_owned())
+        let start = value.strip_prefix("bytes=")?.strip_suffix('-')?;
+        name.eq_ignore_ascii_case("range").then(|| start.parse().unwrap())
     });
     (path, range)
 }
@@ -87,16 +88,13 @@ fn write_answer(
     stream: &mut TcpStream,
     answer: &Answer,
     content: &[u8],
-    range: Option<&str>,
+    range: Option<usize>,
 ) -> std::io::Result<()> {
-    let start = range.map_or(0, |range| {
-        range.trim_start_matches("bytes=").trim_end_matches('-').parse::<usize>().unwrap()
-    });
+    let start = range.unwrap_or(0);
     let (mut head, body) = match answer {
         Answer::Status(status) => (format!("{status} Status"), &[][..]),
         Answer::Redirect(path) => (format!("302 Found\r\nLocation: {path}"), &[][..]),
-        Answer::Other(other) => ("200 OK".to_owned(), &other[..]),
-        Answer::Streams(other) => ("200 OK".to_owned(), &other[..]),
+        Answer::Other(other) | Answer::Streams(other) => ("200 OK".to_owned(), &other[..]),
         Answer::WrongRange if range.is_some() => (
             format!("206 Part\r\nContent-Range: bytes 7-{}/{}", content.len() - 1, content.len()),
             &content[7..],
