@@ -1,5 +1,7 @@
 //! Labelled images as stored: one byte a pixel.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -11,6 +13,15 @@ pub enum Split {
     Train,
     /// For testing.
     Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        })
+    }
 }
 
 /// Labelled images `[N, C, H, W]` of one byte a pixel, and labels `[N]`.

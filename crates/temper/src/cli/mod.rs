@@ -1,0 +1,4 @@
+//! The commands.
+
+pub(crate) mod data;
+pub(crate) mod data_dir;
