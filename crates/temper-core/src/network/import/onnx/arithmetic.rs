@@ -119,14 +119,20 @@ fn with_constant(
         }
     };
     let name = builder.names.of(call.index);
-    let constant_name = match call.input(i) {
-        Some(input) if input.is_initialiser && !dotted(input.name).is_empty() => dotted(input.name),
+    let own_name = call.input(i).filter(|input| input.is_initialiser).map(|input| input.name);
+    let constant_name = match own_name.filter(|name| !is_made_up(name)).map(dotted) {
+        Some(own) if !own.is_empty() => own,
         _ => format!("{name}.constant"),
     };
     let constant_name = builder.names.unique(&constant_name);
     let op_constant = Op::Constant { shape: values.shape().to_vec() };
     let constant = builder.add_with(constant_name, op_constant, Vec::new(), vec![("value", values)])?;
     Ok(Value::Activation(builder.add(name, op, vec![id, constant])?))
+}
+
+/// PyTorch's exporter calls a folded constant `onnx::Mul_42`, which tells nothing.
+fn is_made_up(name: &str) -> bool {
+    name.starts_with("onnx::")
 }
 
 /// An activation times a constant matrix.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::super::graph::NodeId;
 use super::attributes::Attributes;
-use super::dense::{Dense, Extent};
+use super::dense::{Dense, Extent, MAX_INTEGERS};
 use super::proto::NodeProto;
 
 /// What a value of the graph is.
@@ -97,7 +97,13 @@ impl Call<'_> {
     /// A list of integers that newer operator sets give as input `i` and older ones as an attribute.
     pub(super) fn list(&mut self, i: usize, attribute: &str) -> Result<Option<Vec<i64>>, String> {
         if let Some(list) = self.attributes.ints(attribute)? {
-            return Ok(Some(list.to_vec()));
+            // As many as a constant may hold.
+            return match list.len() {
+                0..=MAX_INTEGERS => Ok(Some(list.to_vec())),
+                found => Err(format!(
+                    "attribute `{attribute}` holds {found} numbers; at most {MAX_INTEGERS} are supported"
+                )),
+            };
         }
         self.input(i).map(|_| self.integers(i)?.known()).transpose()
     }

@@ -1,6 +1,6 @@
 //! From the graph of an ONNX file to a network: which nodes count, in which order, and what is wrong with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::super::op::Op;
 use super::attributes::Attributes;
@@ -72,6 +72,8 @@ pub(super) fn lower(model: &ModelProto, file_bytes: usize) -> Result<OnnxImport,
     for name in live.iter().flat_map(|node| &node.input) {
         *uses.entry(name).or_default() += 1;
     }
+    let mut builder = Builder::new(shape, file_bytes, Names::new(&weights));
+    builder.notes.extend(shared_weights(&weights));
     let walk = Walk {
         opset,
         fixed_batch,
@@ -79,7 +81,7 @@ pub(super) fn lower(model: &ModelProto, file_bytes: usize) -> Result<OnnxImport,
         initialisers,
         uses,
         values: HashMap::from([(input.name.as_str(), Value::Activation(Builder::input()))]),
-        builder: Builder::new(shape, file_bytes, Names::new(&weights)),
+        builder,
         problems: Vec::new(),
     };
     walk.run(&live)
@@ -170,6 +172,18 @@ fn weight<'a>(node: &NodeProto, initialisers: &HashMap<&'a str, &TensorProto>) -
         return None;
     }
     initialisers.get_key_value(node.input.get(1)?.as_str()).map(|(name, _)| *name)
+}
+
+/// A note for each weight that several nodes use: here each has its own, and a fault in one is not a fault in the other.
+fn shared_weights(weights: &[(&NodeProto, Option<&str>)]) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in weights.iter().filter_map(|(_, weight)| *weight) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let shared = counts.into_iter().filter(|(_, count)| *count > 1);
+    shared
+        .map(|(name, count)| format!("\"{name}\" is used by {count} nodes; each has a copy of its own"))
+        .collect()
 }
 
 /// The walk over the graph's nodes.

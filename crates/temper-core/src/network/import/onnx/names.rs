@@ -8,7 +8,7 @@
 //! - tf2onnx writes the scope of the layer and the operation: `StatefulPartitionedCall/sequential/conv2d/BiasAdd`.
 //! - Others write a plain name, or none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::super::graph::INPUT;
 use super::proto::NodeProto;
@@ -26,8 +26,8 @@ struct Candidate {
 /// Hands out unique names.
 pub(super) struct Names {
     candidates: Vec<Candidate>,
-    /// Paths of modules that hold other modules.
-    containers: HashSet<String>,
+    /// Paths of modules.
+    modules: BTreeSet<String>,
     /// Paths of modules whose parameters are known to belong to one node.
     owned: HashSet<String>,
     taken: HashSet<String>,
@@ -41,22 +41,17 @@ impl Names {
         let scope = common_scope(nodes);
         let candidates: Vec<Candidate> =
             nodes.iter().map(|(node, weight)| candidate(node, *weight, &scope)).collect();
-        let mut containers = HashSet::new();
-        for candidate in &candidates {
-            for (dot, _) in candidate.module.match_indices('.') {
-                containers.insert(candidate.module[..dot].to_owned());
-            }
-        }
+        let modules = candidates.iter().map(|c| c.module.clone()).collect();
         let owned = candidates.iter().filter(|c| c.owner).map(|c| c.module.clone()).collect();
         let taken = HashSet::from([INPUT.to_owned()]);
-        Self { candidates, containers, owned, taken, counters: HashMap::new() }
+        Self { candidates, modules, owned, taken, counters: HashMap::new() }
     }
 
     /// The name of node `index`.
     pub(super) fn of(&mut self, index: usize) -> String {
         let Candidate { module, detail, owner } = &self.candidates[index];
         let module_is_free = !self.taken.contains(module)
-            && !self.containers.contains(module)
+            && !self.is_container(module)
             && (*owner || !self.owned.contains(module));
         let name = match (module.is_empty(), detail.is_empty()) {
             (true, _) => detail.clone(),
@@ -65,6 +60,12 @@ impl Names {
             (false, false) => format!("{module}.{detail}"),
         };
         self.unique(&name)
+    }
+
+    /// Whether a module holds other modules.
+    fn is_container(&self, module: &str) -> bool {
+        let prefix = format!("{module}.");
+        self.modules.range(prefix.clone()..).next().is_some_and(|other| other.starts_with(&prefix))
     }
 
     /// `name`, or if it is taken, `name` with a number.
@@ -86,8 +87,11 @@ pub(super) fn dotted(name: &str) -> String {
 }
 
 fn clean(part: &str) -> String {
-    // What follows a colon numbers an operation's outputs.
-    let part = part.split(':').next().unwrap_or_default();
+    // A number after a colon tells which of an operation's outputs it is.
+    let part = match part.rsplit_once(':') {
+        Some((name, output)) if output.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => part,
+    };
     part.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
 }
 
