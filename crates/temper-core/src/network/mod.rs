@@ -9,6 +9,7 @@
 mod description;
 mod geometry;
 mod graph;
+pub mod import;
 mod op;
 mod shape;
 pub mod zoo;

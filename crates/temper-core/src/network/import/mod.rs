@@ -1,0 +1,3 @@
+//! Networks from files of other programs.
+
+pub mod onnx;
