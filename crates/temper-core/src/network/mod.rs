@@ -9,10 +9,14 @@
 mod description;
 mod geometry;
 mod graph;
+pub mod import;
+mod limit;
+mod model_file;
 mod op;
 mod shape;
 
 pub use description::{GraphDescription, NodeDescription};
 pub use geometry::{Padding2d, Pair};
 pub use graph::{INPUT, Network, NetworkError, Node, NodeId, Parameter};
+pub use model_file::{Model, ModelError};
 pub use op::{Op, ParameterKind, ParameterSpec};
