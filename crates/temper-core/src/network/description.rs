@@ -1,11 +1,12 @@
 //! The written form of a graph: what a model file's header and an architecture file hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::graph::{INPUT, Network, NetworkError, Node, NodeId};
 use super::op::Op;
+use crate::tensor::Tensor;
 
 /// A network's nodes as written by hand or in a file: inputs by name, no parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,21 @@ impl GraphDescription {
     /// # Errors
     /// When a name is unknown or the nodes do not make a network.
     pub fn build(self) -> Result<Network, NetworkError> {
+        let (nodes, output) = self.resolve()?;
+        Network::with_blank_parameters(nodes, output)
+    }
+
+    /// The network described, with these parameters by dotted path. Nothing is allocated for what the description claims.
+    ///
+    /// # Errors
+    /// As [`GraphDescription::build`], and when the parameters are not exactly those that the operators need.
+    pub fn build_with(self, parameters: BTreeMap<String, Tensor>) -> Result<Network, NetworkError> {
+        let (nodes, output) = self.resolve()?;
+        Network::new(nodes, output, parameters)
+    }
+
+    /// The nodes with their inputs found, and the output.
+    fn resolve(self) -> Result<(Vec<Node>, NodeId), NetworkError> {
         let mut ids = HashMap::from([(INPUT.to_owned(), NodeId(0))]);
         let mut nodes =
             vec![Node { name: INPUT.to_owned(), op: Op::Input { shape: self.input }, inputs: Vec::new() }];
@@ -67,7 +83,7 @@ impl GraphDescription {
             Some(name) => ids.get(&name).copied().ok_or(NetworkError::UnknownOutput { name })?,
             None => NodeId(nodes.len() - 1),
         };
-        Network::with_blank_parameters(nodes, output)
+        Ok((nodes, output))
     }
 }
 

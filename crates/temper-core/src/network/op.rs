@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::geometry::{Padding2d, Pair};
+use super::limit;
 
 /// What a node computes. Shapes leave the batch dimension out; arguments have PyTorch's names and meanings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,9 +73,11 @@ pub enum Op {
     },
     /// `x` limited to `[min, max]`; NaN stays NaN.
     Clip {
-        /// Lower limit.
+        /// Lower limit; `-inf` for none (in JSON as a string).
+        #[serde(with = "limit")]
         min: f32,
-        /// Upper limit.
+        /// Upper limit; `inf` for none (in JSON as a string).
+        #[serde(with = "limit")]
         max: f32,
     },
     /// `1 / (1 + e^−x)`.

@@ -5,6 +5,7 @@
 
 mod builder;
 mod feedforward;
+mod infer;
 mod resnet;
 
 use std::fmt;
@@ -12,6 +13,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use self::infer::ArchitectureOptions;
 
 use super::{Network, NetworkError, Op};
 
