@@ -10,10 +10,10 @@
 //! programs wrote.
 
 mod description;
+mod float;
 mod geometry;
 mod graph;
 pub mod import;
-mod limit;
 mod model_file;
 mod op;
 mod shape;
