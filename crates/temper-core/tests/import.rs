@@ -1,5 +1,7 @@
 //! Weights read from checkpoints that torch wrote, against what torch itself reads from them (`fixtures/import/make.py`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +94,7 @@ fn what_cannot_become_weights_says_why() {
     assert!(reason("bad-complex.pt").contains("complex64"));
     assert!(reason("bad-sparse.pt").contains("to_dense"));
     assert!(reason("bad-quantised.pt").contains("dequantize"));
-    assert!(reason("bad-float8.pt").contains("8-bit float"));
+    assert!(reason("bad-float8.pt").contains("float8_e4m3fn"));
     assert!(reason("bad-meta.pt").contains("meta device"));
     assert!(matches!(torch_error("bad-script.pt"), TorchError::TorchScript));
     assert!(
@@ -118,6 +120,11 @@ fn an_ambiguous_checkpoint_names_its_keys() {
     let chosen = read_weights(&fixture("nested.pt"), Some("state_dict")).unwrap();
     assert_eq!(chosen, read_weights(&fixture("nested.pt"), None).unwrap());
     assert_eq!(chosen.len(), 4);
+    let averaged = read_weights(&fixture("averaged.pt"), None).unwrap();
+    assert_eq!(
+        averaged.notes(),
+        ["the weights under \"model\" were read; the checkpoint also has tensors under \"ema\""]
+    );
 }
 
 #[test]

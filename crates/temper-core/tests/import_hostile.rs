@@ -1,11 +1,16 @@
 //! Damaged and hostile checkpoints: typed errors, no panic, no memory beyond the file's own order of size, no endless work.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
+use std::io::{Cursor, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use temper_core::network::import::{PickleError, TorchError, safetensors, torch};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
 const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor\n";
@@ -37,6 +42,11 @@ fn read(name: &str, bytes: &[u8]) -> Result<usize, String> {
 fn legacy(object: &[u8]) -> Vec<u8> {
     let storages = b".\x80\x02]X\x01\0\0\0sa.\x03\0\0\0\0\0\0\0\0\0\x80?\0\0\0@\0\0\x40@";
     [MAGIC, b"\x80\x02", object, storages].concat()
+}
+
+/// A checkpoint in the older form without storages: one object pickle (without its stop).
+fn bare(object: &[u8]) -> Vec<u8> {
+    [MAGIC, b"\x80\x02", object, b".\x80\x02]."].concat()
 }
 
 /// A tensor of storage "s" with the given offset, shape and stride, each as instructions.
@@ -97,10 +107,10 @@ fn bombs_are_cheap() {
     // Lists of lists, doubling 200 times.
     let doubling =
         b"]q\0".iter().copied().chain((0..200).flat_map(|_| *b"]q\x01(h\0h\0eq\0")).collect::<Vec<u8>>();
-    assert!(matches!(error(&legacy(&doubling)), TorchError::NoStateDict { .. }));
+    assert!(matches!(error(&bare(&doubling)), TorchError::NoStateDict { .. }));
     // Tuples a million deep.
     let deep = [b")".as_slice(), &vec![0x85; 1 << 20]].concat();
-    assert!(matches!(error(&legacy(&deep)), TorchError::NoStateDict { .. }));
+    assert!(matches!(error(&bare(&deep)), TorchError::NoStateDict { .. }));
     // Marks, duplicates and memo entries without end.
     for filler in [b"(".as_slice(), b"N2222", b"Nr\xff\xff\xff\xff0"] {
         let bytes = [MAGIC, b"\x80\x02", &filler.repeat(200_000)].concat();
@@ -115,18 +125,44 @@ fn bombs_are_cheap() {
             .flat_map(|i| [b"X\x04\0\0\0".as_slice(), &(i.to_le_bytes().map(|b| b & 0x7f)), b"h\0"].concat()),
     );
     many.push(b'u');
-    assert!(matches!(error(&legacy(&many)), TorchError::TooLarge { .. }));
+    assert!(matches!(error(&bare(&many)), TorchError::TooLarge { .. }));
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// An archive with these two entries, deflated.
+fn deflated(pickle: &[u8], storage: &[u8]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [("a/data.pkl", pickle), ("a/data/s", storage)] {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn zip_bombs_are_refused() {
+    // Five million zeros, in some 20 kB.
+    let mut object = tensor(b"K\0", b"J\x40\x4b\x4c\0\x85", b"K\x01\x85");
+    let count = object.windows(2).position(|window| window == b"K\x03").unwrap();
+    object.splice(count..count + 3, *b"J\x40\x4b\x4c\0");
+    let object = [b"\x80\x02}X\x01\0\0\0w", object.as_slice(), b"s."].concat();
+    let small = deflated(&object, &[0; 12]);
+    assert!(matches!(error(&small), TorchError::Tensor { reason, .. } if reason.contains("has 12 bytes")));
+    let bomb = deflated(&object, &vec![0; 20_000_000]);
+    assert!(bomb.len() < 100_000);
+    assert!(matches!(error(&bomb), TorchError::TooLarge { .. }));
+    let bomb = deflated(&vec![b']'; 20_000_000], &[]);
+    assert!(matches!(error(&bomb), TorchError::TooLarge { .. }));
 }
 
 #[test]
 fn modules_that_contain_themselves_come_to_an_end() {
     let module = |inside: &[u8]| {
         let modules = [b"X\x08\0\0\0_modules}(".as_slice(), inside, b"u"].concat();
-        let parameters = b"X\x0b\0\0\0_parameters}X\x0b\0\0\0_buffers\0\0\0}";
+        let parameters = b"X\x0b\0\0\0_parameters}X\x08\0\0\0_buffers}";
         [b"cmine\nNet\n)\x81q\x01}(".as_slice(), parameters, &modules, b"ub"].concat()
     };
-    let itself = legacy(&module(b"X\x01\0\0\0ah\x01X\x01\0\0\0bh\x01"));
+    let itself = bare(&module(b"X\x01\0\0\0ah\x01X\x01\0\0\0bh\x01"));
     assert!(matches!(error(&itself), TorchError::NoStateDict { .. } | TorchError::TooLarge { .. }));
 }
 
@@ -141,7 +177,7 @@ fn nothing_is_called_and_unknown_globals_are_only_names() {
     let dict = torch::read(&legacy(&object), None).unwrap();
     assert_eq!(dict.get("w").unwrap().data(), [1.0, 2.0, 3.0]);
     assert_eq!(dict.ignored()[0].reason, "posix.system(…)");
-    let as_tensor = legacy(b"}X\x01\0\0\0wctorch._utils\n_rebuild_anything\n)Rs");
+    let as_tensor = bare(b"}X\x01\0\0\0wctorch._utils\n_rebuild_anything\n)Rs");
     assert!(
         matches!(error(&as_tensor), TorchError::Tensor { reason, .. } if reason.contains("_rebuild_anything"))
     );

@@ -1,5 +1,7 @@
 //! Model files: exact round trips, determinism, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

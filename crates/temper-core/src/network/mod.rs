@@ -5,12 +5,15 @@
 //!
 //! Shapes of activations leave the batch dimension out: an image is `[C, H, W]`, a feature vector `[features]`. Every operator
 //! treats the images of a batch independently.
+//!
+//! A [`Model`], a network with the preprocessing of its inputs, is what a model file holds; [`import`] reads the weights that other
+//! programs wrote.
 
 mod description;
+mod float;
 mod geometry;
 mod graph;
 pub mod import;
-mod limit;
 mod model_file;
 mod op;
 mod shape;

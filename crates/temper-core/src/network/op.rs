@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::float;
 use super::geometry::{Padding2d, Pair};
-use super::limit;
 
 /// What a node computes. Shapes leave the batch dimension out; arguments have PyTorch's names and meanings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub enum Op {
         /// Number of channels.
         num_features: usize,
         /// Added to the variance.
-        #[serde(default = "batch_norm_eps")]
+        #[serde(default = "batch_norm_eps", with = "float")]
         eps: f32,
     },
     /// `max(x, 0)`; NaN stays NaN.
@@ -69,15 +69,16 @@ pub enum Op {
     /// `x` if positive, else `negative_slope · x`.
     LeakyRelu {
         /// Slope for negative inputs.
+        #[serde(with = "float")]
         negative_slope: f32,
     },
     /// `x` limited to `[min, max]`; NaN stays NaN.
     Clip {
         /// Lower limit; `-inf` for none (in JSON as a string).
-        #[serde(with = "limit")]
+        #[serde(with = "float")]
         min: f32,
         /// Upper limit; `inf` for none (in JSON as a string).
-        #[serde(with = "limit")]
+        #[serde(with = "float")]
         max: f32,
     },
     /// `1 / (1 + e^−x)`.
@@ -136,7 +137,7 @@ pub enum Op {
         /// Elements after, one number per dimension.
         after: Vec<usize>,
         /// The constant.
-        #[serde(default)]
+        #[serde(default, with = "float")]
         value: f32,
     },
     /// All dimensions into one, `[C, H, W]` → `[C·H·W]`.

@@ -79,9 +79,8 @@ impl Float {
             let Some(axis) = (0..index.len()).rev().find(|&axis| index[axis] + 1 < view.shape[axis]) else {
                 return Some(values);
             };
-            for later in axis + 1..index.len() {
-                at -= index[later] * view.stride[later];
-                index[later] = 0;
+            for (done, stride) in index.iter_mut().zip(&view.stride).skip(axis + 1) {
+                at -= std::mem::take(done) * stride;
             }
             index[axis] += 1;
             at += view.stride[axis];
@@ -139,6 +138,8 @@ fn widen_f16(half: u16) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn f16_agrees_with_its_definition_for_every_finite_pattern() {
         for bits in (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00) {
-            let (exponent, mantissa) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+            let (exponent, mantissa) = (i32::from((bits >> 10) & 0x1f), f64::from(bits & 0x3ff));
             let magnitude = if exponent == 0 {
                 mantissa * 2f64.powi(-24)
             } else {
@@ -205,5 +206,28 @@ mod tests {
         assert_eq!(read(usize::MAX, &[2], &[1]), None);
         assert_eq!(read(0, &[1 << 40, 1 << 40], &[0, 0]), None);
         assert_eq!(read(0, &[3], &[usize::MAX]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_strided_view_is_what_its_indices_say(
+            dims in proptest::collection::vec((0usize..4, 0usize..5), 0..4),
+            offset in 0usize..8,
+            order in prop_oneof![Just(ByteOrder::Little), Just(ByteOrder::Big)],
+        ) {
+            const LENGTH: usize = 24;
+            let bytes: Vec<u8> = (0..LENGTH).flat_map(|i| match order {
+                ByteOrder::Little => (i as f32).to_le_bytes(),
+                ByteOrder::Big => (i as f32).to_be_bytes(),
+            }).collect();
+            let (shape, stride): (Vec<usize>, Vec<usize>) = dims.into_iter().unzip();
+            // The places of all elements, last dimension fastest.
+            let places = shape.iter().zip(&stride).fold(vec![offset], |places, (&extent, &stride)| {
+                places.iter().flat_map(|&at| (0..extent).map(move |i| at + i * stride)).collect()
+            });
+            let expected = places.iter().all(|&at| at < LENGTH)
+                .then(|| places.iter().map(|&at| at as f32).collect::<Vec<_>>());
+            prop_assert_eq!(Float::F32.strided(&bytes, order, &View { offset, shape, stride }), expected);
+        }
     }
 }

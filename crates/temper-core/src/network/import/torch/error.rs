@@ -7,7 +7,7 @@ use super::value::shorten;
 use crate::network::import::state_dict::name_list;
 
 /// Candidates named in a message.
-const NAMES_IN_MESSAGE: usize = 8;
+pub(super) const NAMES_IN_MESSAGE: usize = 8;
 
 /// Why bytes are not a PyTorch checkpoint with weights.
 #[derive(Debug, Error)]

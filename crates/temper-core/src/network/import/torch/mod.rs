@@ -1,8 +1,8 @@
 //! Weights from PyTorch checkpoints, read without Python and without executing anything.
 //!
 //! A checkpoint is a pickle: a program for a small stack machine, and in Python's hands one that may call any function. Here the
-//! program only builds a description ([`value`]); what torch's own functions would have made of it is then computed for the few
-//! that make tensors ([`tensor`]), and everything else remains a name. Sources: Python's `pickletools` for the instructions,
+//! program only builds a description (module `value`); what torch's own functions would have made of it is then computed for the few
+//! that make tensors (module `tensor`), and everything else remains a name. Sources: Python's `pickletools` for the instructions,
 //! `torch/serialization.py` and `torch/_utils.py` for the two file forms and the calls.
 
 mod archive;
@@ -102,11 +102,12 @@ fn extract(
                 builder.tensor(entry.name, float, values);
             }
             ElementType::Known(Element::Integer(kind)) => {
-                builder.ignore(entry.name, format!("{kind} tensor"))
+                builder.ignore(entry.name, format!("{kind} tensor"));
             }
             ElementType::Unsupported(kind) => {
                 let reason = format!(
-                    "its elements are {kind}; expected floats of 16, 32 or 64 bits: convert it first"
+                    "its elements are of type {}; expected floats of 16, 32 or 64 bits: convert it first",
+                    shorten(kind)
                 );
                 return Err(TorchError::tensor(&entry.name, reason));
             }

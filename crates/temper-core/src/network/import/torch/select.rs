@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::budget::Budget;
-use super::error::TorchError;
+use super::error::{NAMES_IN_MESSAGE, TorchError};
 use super::tensor::is_tensor;
 use super::value::{Id, Pickle, Value, shorten};
+use crate::network::import::state_dict::name_list;
 
 /// Keys under which training scripts put the weights, the most telling first.
 const PREFERRED_KEYS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "weights", "params"];
@@ -77,12 +78,11 @@ impl<'a> Walker<'_, 'a> {
         });
         let top_level = self.holds_tensors(root)?;
         match (preferred, candidates.as_slice()) {
-            (Some((key, id)), others) => {
-                let note = (others.len() > 1).then(|| {
-                    format!(
-                        "weights were taken from \"{key}\"; the checkpoint has others: {}",
-                        names().join(", ")
-                    )
+            (Some((key, id)), _) => {
+                let others: Vec<String> = names().into_iter().filter(|other| other != key).collect();
+                let note = (!others.is_empty()).then(|| {
+                    let others = name_list(&others, NAMES_IN_MESSAGE);
+                    format!("the weights under \"{key}\" were read; the checkpoint also has tensors under {others}")
                 });
                 Ok((id, note))
             }

@@ -5,17 +5,17 @@ use crate::network::import::element::{Element, Float};
 
 /// An element type as far as an import cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ElementType {
+pub(super) enum ElementType<'a> {
     Known(Element),
     /// Its name, for a message.
-    Unsupported(&'static str),
+    Unsupported(&'a str),
 }
 
 /// A reference from a pickle to a storage: `("storage", type, key, location, count[, view])`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StorageRef<'a> {
     pub(super) key: &'a [u8],
-    pub(super) element: ElementType,
+    pub(super) element: ElementType<'a>,
     /// Bytes of one element.
     pub(super) element_size: usize,
     /// Elements of the whole storage.
@@ -66,7 +66,7 @@ impl<'a> StorageRef<'a> {
 }
 
 /// Element type and bytes per element of a class such as `torch.FloatStorage`.
-fn storage_type(class: &str) -> Option<(ElementType, usize)> {
+fn storage_type(class: &str) -> Option<(ElementType<'static>, usize)> {
     let float = |float: Float| (ElementType::Known(Element::Float(float)), float.size());
     let integer = |name, size| (ElementType::Known(Element::Integer(name)), size);
     let unsupported = |name, size| (ElementType::Unsupported(name), size);
@@ -92,7 +92,7 @@ fn storage_type(class: &str) -> Option<(ElementType, usize)> {
 }
 
 /// The element type named by a global such as `torch.float32`, which newer tensors carry beside an untyped storage.
-pub(super) fn dtype(name: &str) -> ElementType {
+pub(super) fn dtype(name: &str) -> ElementType<'_> {
     match name {
         "float32" => ElementType::Known(Element::Float(Float::F32)),
         "float16" => ElementType::Known(Element::Float(Float::F16)),
@@ -101,6 +101,6 @@ pub(super) fn dtype(name: &str) -> ElementType {
         "uint16" => ElementType::Known(Element::Integer("uint16")),
         "uint32" => ElementType::Known(Element::Integer("uint32")),
         "uint64" => ElementType::Known(Element::Integer("uint64")),
-        _ => ElementType::Unsupported("an 8-bit float or another rare type"),
+        _ => ElementType::Unsupported(name),
     }
 }

@@ -13,7 +13,7 @@ const MAX_RANK: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TensorRef<'a> {
     pub(super) storage: StorageRef<'a>,
-    pub(super) element: ElementType,
+    pub(super) element: ElementType<'a>,
     pub(super) view: View,
 }
 
