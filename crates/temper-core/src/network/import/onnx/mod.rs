@@ -24,6 +24,8 @@ mod constants;
 mod dense;
 mod graph;
 mod layout;
+#[cfg(test)]
+mod mutation_tests;
 mod names;
 mod pointwise;
 mod proto;
