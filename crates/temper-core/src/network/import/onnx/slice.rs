@@ -88,13 +88,13 @@ mod tests {
         assert_eq!(indices(0, 5, 2, 5), [0, 2, 4]);
         assert_eq!(indices(-2, i64::MAX, 1, 5), [3, 4]);
         assert_eq!(indices(1, -1, 3, 5), [1]);
-        assert_eq!(indices(3, 1, 1, 5), []);
+        assert_eq!(indices(3, 1, 1, 5), Vec::<usize>::new());
         assert_eq!(indices(-1, i64::MIN, -1, 5), [4, 3, 2, 1, 0]);
         assert_eq!(indices(i64::MAX, 0, -2, 5), [4, 2]);
         assert_eq!(indices(0, 5, i64::MAX, 5), [0]);
         assert_eq!(indices(4, i64::MIN, i64::MIN, 5), [4]);
-        assert_eq!(indices(0, i64::MAX, 1, 0), []);
-        assert_eq!(indices(0, i64::MIN, -1, 0), []);
+        assert_eq!(indices(0, i64::MAX, 1, 0), Vec::<usize>::new());
+        assert_eq!(indices(0, i64::MIN, -1, 0), Vec::<usize>::new());
         assert!(Range::new(0, 5, 0, 5).is_err());
     }
 
