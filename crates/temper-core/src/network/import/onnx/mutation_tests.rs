@@ -186,5 +186,5 @@ fn changed_models_do_not_panic() {
 #[test]
 #[ignore = "minutes long: run by hand"]
 fn many_changed_models_do_not_panic() {
-    read_changed(5_000_000);
+    read_changed(1_000_000);
 }
