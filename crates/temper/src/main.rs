@@ -1,33 +1,22 @@
-//! The `temper` command.
+//! The `temper` command: finds out how a neural network fails on faulty hardware.
 
 mod cli;
+mod exit;
 mod fetch;
+mod output;
+mod progress;
+mod quickstart;
 
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-/// Find out how a neural network fails on faulty hardware
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// List, verify and fetch data sets
-    Data(cli::data::DataArgs),
-}
+use clap::Parser;
 
 fn main() -> ExitCode {
-    let Command::Data(args) = Arguments::parse().command;
-    match cli::data::run(&args, &mut std::io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(3)
-        }
-    }
+    let arguments = cli::Arguments::parse();
+    let mut out = BufWriter::new(std::io::stdout());
+    let result = cli::run(&arguments, &mut out);
+    // What was printed before an error belongs to the output too.
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    exit::code(result.and(flushed))
 }

@@ -1,5 +1,7 @@
 //! From stored pixels to a network's input.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,6 +16,15 @@ pub enum Layout {
     Nchw,
     /// `[H, W, C]` for each image, as in TensorFlow.
     Nhwc,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nchw => "[C, H, W]",
+            Self::Nhwc => "[H, W, C]",
+        })
+    }
 }
 
 /// How pixels become a network's input: `(pixel / pixel_max − mean) / std` for each channel, in `f32`, rounded as PyTorch's

@@ -9,6 +9,7 @@
 //! A [`Model`], a network with the preprocessing of its inputs, is what a model file holds; [`import`] reads the weights that other
 //! programs wrote.
 
+mod cost;
 mod description;
 mod float;
 mod geometry;

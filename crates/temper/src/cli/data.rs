@@ -11,6 +11,7 @@ use temper_core::data::{CatalogEntry, FileReport, FileStatus, Source, catalog, f
 use thiserror::Error;
 
 use super::data_dir::{DATA_DIR_HELP, resolve_data_dir};
+use super::print_json;
 use crate::fetch::{Fetched, Progress, fetch};
 
 /// Arguments of `temper data`.
@@ -211,12 +212,6 @@ fn fetch_one(
         let what = if fetched { "fetched" } else { "already there" };
         writeln!(out, "{what:<13}  {}", path.display())?;
     }
-    Ok(())
-}
-
-fn print_json(value: &impl Serialize, out: &mut dyn Write) -> Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)?;
     Ok(())
 }
 

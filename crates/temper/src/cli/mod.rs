@@ -1,4 +1,109 @@
-//! The commands.
+//! The command line.
 
+pub(crate) mod campaign;
 pub(crate) mod data;
 pub(crate) mod data_dir;
+mod eval;
+mod model;
+mod model_import;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use serde::Serialize;
+
+use crate::{exit, quickstart};
+
+/// Find out how a neural network fails on faulty hardware.
+///
+/// Strikes the stored weights of a trained network with bit flips and other faults, runs it on real images, and tells what that
+/// costs, with intervals. Results go to standard output, talk and progress to standard error.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::HELP)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List, verify and fetch data sets
+    Data(data::DataArgs),
+    /// Import trained networks, and look at them
+    Model(model::ModelArgs),
+    /// Measure a network's accuracy without faults
+    Eval(eval::EvalArgs),
+    /// Strike a network many times and measure what it costs
+    Campaign(campaign::CampaignArgs),
+    /// Run a whole built-in experiment
+    Run(RunArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The experiment
+    experiment: Experiment,
+    /// Folder for the results
+    #[arg(short, long, value_name = "DIR", default_value = "temper-quickstart")]
+    output: PathBuf,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Experiment {
+    /// A small network on the built-in handwritten digits under random bit flips: no files needed, seconds
+    Quickstart,
+}
+
+/// How many threads compute. Results do not depend on it.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Threads {
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+impl Threads {
+    /// Runs `work` on that many threads.
+    pub(crate) fn install<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let threads = self.threads.map_or(0, usize::from);
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+        Ok(pool.install(work))
+    }
+}
+
+/// Runs a command; what it is asked for goes to `out`.
+pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result<()> {
+    match &arguments.command {
+        Command::Data(args) => data::run(args, out),
+        Command::Model(args) => model::run(args, out),
+        Command::Eval(args) => eval::run(args, out),
+        Command::Campaign(args) => campaign::run(args, out),
+        Command::Run(RunArgs { experiment: Experiment::Quickstart, output, threads }) => {
+            threads.install(|| quickstart::run(output, out))?
+        }
+        Command::Completions { shell } => {
+            // Into memory first: the generator panics where its output is closed early.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "temper", &mut script);
+            Ok(out.write_all(&script)?)
+        }
+    }
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl Serialize, out: &mut dyn Write) -> Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(())
+}

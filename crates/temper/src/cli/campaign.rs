@@ -1,0 +1,257 @@
+//! `temper campaign`: plan, run, status, export.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use temper_core::campaign::{
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Records,
+};
+use temper_core::data::Dataset;
+use temper_core::network::Model;
+
+use super::data_dir::DATA_DIR_HELP;
+use super::eval::load_data;
+use super::{Threads, print_json};
+use crate::exit::Incomplete;
+use crate::output::export;
+use crate::output::summary::CampaignReport;
+use crate::output::table::{Table, grouped};
+use crate::progress::{Inferences, stop_on_ctrl_c};
+
+/// Arguments of `temper campaign`.
+#[derive(Debug, Args)]
+pub(crate) struct CampaignArgs {
+    #[command(subcommand)]
+    command: CampaignCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CampaignCommand {
+    /// Run a campaign, or go on with it: what is recorded already is not run again
+    Run {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Folder of the campaign's records; made if absent
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        #[command(flatten)]
+        threads: Threads,
+    },
+    /// Check a specification and show what it would run
+    Plan {
+        #[command(flatten)]
+        spec: SpecArgs,
+    },
+    /// Show how far a campaign is, and its results so far
+    Status {
+        /// Folder of the campaign
+        dir: PathBuf,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a campaign's records, one row or object a trial
+    Export {
+        /// Folder of the campaign
+        dir: PathBuf,
+        /// Form of the output
+        #[arg(long, default_value = "csv")]
+        format: Format,
+    },
+}
+
+/// A specification and where its data lies.
+#[derive(Debug, Args)]
+struct SpecArgs {
+    /// The campaign's specification (see docs/campaign-reference.md)
+    #[arg(value_name = "SPEC.toml")]
+    spec: PathBuf,
+    #[arg(long, value_name = "DIR", help = DATA_DIR_HELP)]
+    data_dir: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Csv,
+    Json,
+}
+
+/// A specification with what it names.
+struct Loaded {
+    spec: CampaignSpec,
+    model: Model,
+    data: Dataset,
+}
+
+impl SpecArgs {
+    fn load(&self) -> Result<Loaded> {
+        let file = self.spec.display();
+        let text = fs::read_to_string(&self.spec).with_context(|| format!("cannot read {file}"))?;
+        let spec = CampaignSpec::parse(&text).with_context(|| file.to_string())?;
+        let folder = self.spec.parent().unwrap_or(Path::new(""));
+        let model = Model::load(&folder.join(&spec.model.file))?;
+        let data = load_data(&spec.data.set, spec.data.split, spec.data.limit, self.data_dir.as_deref())
+            .with_context(|| file.to_string())?;
+        Ok(Loaded { spec, model, data })
+    }
+}
+
+impl Loaded {
+    fn campaign(&self, file: &Path) -> Result<Campaign<'_>> {
+        Campaign::new(&self.spec, &self.model.network, &self.model.preprocessing, &self.data)
+            .with_context(|| file.display().to_string())
+    }
+}
+
+pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<()> {
+    match &args.command {
+        CampaignCommand::Run { spec, output, threads } => {
+            let loaded = spec.load()?;
+            let campaign = loaded.campaign(&spec.spec)?;
+            let dir = threads.install(|| run_campaign(&campaign, &loaded.spec, output))??;
+            CampaignReport::new(&dir)?.print(spec.json, out)?;
+            eprintln!("records: {}", output.display());
+            Ok(())
+        }
+        CampaignCommand::Plan { spec } => {
+            let loaded = spec.load()?;
+            print_plan(&loaded.campaign(&spec.spec)?, spec.json, out)
+        }
+        CampaignCommand::Status { dir, json } => {
+            CampaignReport::new(&CampaignDir::open(dir)?)?.print(*json, out)
+        }
+        CampaignCommand::Export { dir, format } => {
+            let dir = CampaignDir::open(dir)?;
+            let Records { by_trial, .. } = dir.records()?;
+            let missing = dir.info().trials() - by_trial.len() as u64;
+            if missing > 0 {
+                eprintln!(
+                    "note: {} of {} trials are not done yet",
+                    grouped(missing),
+                    grouped(dir.info().trials())
+                );
+            }
+            match format {
+                Format::Csv => export::csv(dir.info(), by_trial.values(), out),
+                Format::Json => export::json(dir.info(), by_trial.values(), out),
+            }
+        }
+    }
+}
+
+/// Runs what is not recorded yet of a campaign in `output`, on the current rayon pool.
+pub(crate) fn run_campaign(
+    campaign: &Campaign<'_>,
+    spec: &CampaignSpec,
+    output: &Path,
+) -> Result<CampaignDir> {
+    stop_on_ctrl_c();
+    let images = campaign.images() as u64;
+    let bar = Inferences::new("golden run", images);
+    let golden = campaign.golden(&bar);
+    bar.finish();
+    let info = CampaignInfo {
+        format_version: FORMAT_VERSION,
+        identity: campaign.identity().clone(),
+        spec: spec.clone(),
+        conditions: campaign.plan().conditions.clone(),
+        golden: GoldenInfo { images, correct: golden.correct },
+    };
+    let dir = CampaignDir::open_or_create(output, &info)?;
+    let Records { by_trial: done, torn } = dir.records()?;
+    if torn > 0 {
+        eprintln!("note: {torn} unfinished records of a killed run are dropped; their trials run again");
+    }
+    let trials: Vec<_> = campaign.plan().trials().filter(|trial| !done.contains_key(&trial.id)).collect();
+    if trials.is_empty() {
+        return Ok(dir);
+    }
+    if !done.is_empty() {
+        eprintln!(
+            "{} of {} trials are recorded already",
+            grouped(done.len() as u64),
+            grouped(campaign.plan().len())
+        );
+    }
+    let mut log = dir.begin_attempt(&attempt_name())?;
+    let mut recorded = done.len() as u64;
+    let bar = Inferences::new("campaign", trials.len() as u64 * images);
+    let failed = campaign.run(&golden, &trials, &bar, |records| match log.append(&records) {
+        Ok(()) => {
+            recorded += records.len() as u64;
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    });
+    bar.finish();
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let all = campaign.plan().len();
+    if recorded < all { Err(Incomplete { done: recorded, all }.into()) } else { Ok(dir) }
+}
+
+/// A name that no other attempt has: host, process, time.
+fn attempt_name() -> String {
+    let host =
+        gethostname::gethostname().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!("{host}-{}-{start}", std::process::id())
+}
+
+/// A plan as shown.
+#[derive(Debug, Serialize)]
+struct PlanInfo {
+    campaign: String,
+    conditions: Vec<PlannedCondition>,
+    draws: u64,
+    trials: u64,
+    images: usize,
+    inferences: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedCondition {
+    swept: String,
+    sites: u64,
+}
+
+fn print_plan(campaign: &Campaign<'_>, json: bool, out: &mut dyn Write) -> Result<()> {
+    let plan = campaign.plan();
+    let conditions = plan.conditions.iter().map(|condition| PlannedCondition {
+        swept: condition.swept.map_or(String::new(), |(axis, value)| format!("{} = {value}", axis.name())),
+        sites: campaign.sites(condition.id),
+    });
+    let info = PlanInfo {
+        campaign: campaign.identity().campaign.clone(),
+        conditions: conditions.collect(),
+        draws: plan.draws,
+        trials: plan.len(),
+        images: campaign.images(),
+        inferences: plan.len().saturating_mul(campaign.images() as u64),
+    };
+    if json {
+        return print_json(&info, out);
+    }
+    let mut table = Table::new(&["condition", "sites", "draws"]).right(1).right(2);
+    for PlannedCondition { swept, sites } in &info.conditions {
+        table.row([swept.clone(), grouped(*sites), grouped(info.draws)]);
+    }
+    writeln!(
+        out,
+        "{table}\n{} trials of {} images: {} inferences",
+        grouped(info.trials),
+        grouped(info.images as u64),
+        grouped(info.inferences)
+    )?;
+    Ok(())
+}

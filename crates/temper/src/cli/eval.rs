@@ -1,0 +1,128 @@
+//! `temper eval`: accuracy without faults.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use temper_core::data::{Dataset, Split, load};
+use temper_core::execution::{Program, logits, top_class};
+use temper_core::network::Model;
+
+use super::data_dir::{DATA_DIR_HELP, resolve_data_dir};
+use super::{Threads, print_json};
+use crate::progress::Inferences;
+use temper_core::campaign::Observer;
+
+/// Arguments of `temper eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Model file (see `temper model import`)
+    model: PathBuf,
+    /// Name of the data set (see `temper data list`)
+    #[arg(long, value_name = "NAME")]
+    data: String,
+    /// Part of the data set
+    #[arg(long, default_value = "test")]
+    split: SplitArg,
+    /// Use only the first N images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[arg(long, value_name = "DIR", help = DATA_DIR_HELP)]
+    data_dir: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SplitArg {
+    Train,
+    Test,
+}
+
+impl From<SplitArg> for Split {
+    fn from(split: SplitArg) -> Self {
+        match split {
+            SplitArg::Train => Self::Train,
+            SplitArg::Test => Self::Test,
+        }
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    model: PathBuf,
+    data: String,
+    split: Split,
+    images: usize,
+    correct: usize,
+    accuracy: f64,
+    seconds: f64,
+    images_per_second: f64,
+}
+
+/// Loads a data set, cut to its first `limit` images.
+pub(crate) fn load_data(
+    name: &str,
+    split: Split,
+    limit: Option<usize>,
+    data_dir: Option<&Path>,
+) -> Result<Dataset> {
+    let data = load(name, split, &resolve_data_dir(data_dir)?)?;
+    let Some(limit) = limit else { return Ok(data) };
+    let found = data.len();
+    ensure!(limit <= found, "limit: {limit} images are wanted, but {name} ({split}) has only {found}");
+    data.take(limit).context("limit")
+}
+
+pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
+    let model = Model::load(&args.model)?;
+    let data = load_data(&args.data, args.split.into(), args.limit, args.data_dir.as_deref())?;
+    let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
+    let (program, weights) = Program::compile(&model.network, &[]);
+    ensure!(
+        program.output_len() == data.classes(),
+        "the network has {} outputs, but {} has {} classes",
+        program.output_len(),
+        data.name(),
+        data.classes()
+    );
+    let bar = Inferences::new("evaluating", data.len() as u64);
+    let began = Instant::now();
+    let outputs =
+        args.threads.install(|| logits(&program, &weights, &inputs, &|images| bar.inferences(images)))?;
+    let seconds = began.elapsed().as_secs_f64();
+    bar.finish();
+    let outputs = outputs.chunks_exact(program.output_len());
+    let right = |(logits, label): &(&[f32], &u8)| top_class(logits) == Some(usize::from(**label));
+    let correct = outputs.zip(data.labels()).filter(right).count();
+    let images = data.len();
+    let evaluation = Evaluation {
+        model: args.model.clone(),
+        data: data.name().to_owned(),
+        split: data.split(),
+        images,
+        correct,
+        accuracy: correct as f64 / images as f64,
+        seconds,
+        images_per_second: images as f64 / seconds,
+    };
+    if args.json {
+        return print_json(&evaluation, out);
+    }
+    let Evaluation { accuracy, images_per_second, .. } = evaluation;
+    writeln!(
+        out,
+        "accuracy {accuracy:.4} ({correct} of {images} images of {}, {})",
+        data.name(),
+        data.split()
+    )?;
+    eprintln!("{seconds:.1} s, {images_per_second:.0} images/s");
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+/// What was asked for is done.
+pub(crate) const DONE: u8 = 0;
+/// Bad input or data. (1 is a bug in this program; 2, a usage error, is given by the parser of arguments.)
+pub(crate) const BAD_INPUT: u8 = 3;
+/// Stopped before the end; running the same command again goes on.
+pub(crate) const INCOMPLETE: u8 = 4;
+
+/// What the codes mean, for `--help`.
+pub(crate) const HELP: &str = "Exit codes:
+  0  done
+  1  a bug in temper
+  2  usage: unknown command, option or value
+  3  bad input or data
+  4  incomplete: stopped before the end; the same command goes on
+  5  a threshold is not met";
+
+/// A command was stopped before its end.
+#[derive(Debug, Error)]
+#[error("stopped after {done} of {all} trials; the same command goes on from there")]
+pub(crate) struct Incomplete {
+    /// Trials done.
+    pub(crate) done: u64,
+    /// Trials planned.
+    pub(crate) all: u64,
+}
+
+/// The exit code of a result; an error is told on standard error.
+pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::from(DONE) };
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
+    };
+    // Whoever reads our output has seen enough (`temper … | head`).
+    if error.chain().any(broken_pipe) {
+        return ExitCode::from(DONE);
+    }
+    eprintln!("error: {error:#}");
+    ExitCode::from(if error.is::<Incomplete>() { INCOMPLETE } else { BAD_INPUT })
+}

@@ -1,0 +1,6 @@
+//! What is shown and exported of a campaign's records.
+
+pub(crate) mod export;
+pub(crate) mod plot;
+pub(crate) mod summary;
+pub(crate) mod table;
