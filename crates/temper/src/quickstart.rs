@@ -36,6 +36,7 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let dir = run_campaign(&campaign, &spec, &output.join("campaign"))?;
     let report = CampaignReport::new(&dir)?;
     report.print(false, out)?;
+    out.flush()?;
 
     let records = dir.records()?.by_trial;
     let mut csv = Vec::new();

@@ -119,6 +119,7 @@ pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<(
             let campaign = loaded.campaign(&spec.spec)?;
             let dir = threads.install(|| run_campaign(&campaign, &loaded.spec, output))??;
             CampaignReport::new(&dir)?.print(spec.json, out)?;
+            out.flush()?;
             eprintln!("records: {}", output.display());
             Ok(())
         }

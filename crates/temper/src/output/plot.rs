@@ -46,7 +46,7 @@ pub(crate) fn accuracy_over_rate(
             .configure_mesh()
             .x_desc(axis.name().replace('_', " "))
             .y_desc("accuracy")
-            .x_label_formatter(&|rate| format!("{rate:e}"))
+            .x_label_formatter(&|rate| format!("{rate:.0e}"))
             .y_label_formatter(&|accuracy| format!("{accuracy:.1}"))
             .label_style(("sans-serif", 14))
             .light_line_style(TRANSPARENT)

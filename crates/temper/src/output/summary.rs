@@ -99,10 +99,28 @@ impl CampaignReport {
             interval,
             accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
             format!("{:.4}", accuracy.min),
-            format!("{:.4}", self.golden_accuracy - accuracy.mean),
+            signed(self.golden_accuracy - accuracy.mean),
             share(outcomes.sdc),
             share(outcomes.critical),
             share(outcomes.due),
         ]
+    }
+}
+
+/// A difference with four decimals; what rounds to zero has no sign.
+fn signed(difference: f64) -> String {
+    let text = format!("{difference:.4}");
+    if text == "-0.0000" { "0.0000".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signed;
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert_eq!(signed(-1e-17), "0.0000");
+        assert_eq!(signed(-0.00005), "-0.0001");
+        assert_eq!(signed(0.25), "0.2500");
     }
 }

@@ -1,0 +1,228 @@
+//! The program as its users meet it: arguments in, output and exit codes out.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{CAMPAIGN, Run, digits_campaign, temper, write_campaign};
+
+#[test]
+fn the_quickstart_ends_in_a_table_files_and_a_picture() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("quick");
+    let run = temper(&["run", "quickstart", "-o", &output.to_string_lossy()]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("bit_error_rate") && run.out.contains("golden accuracy 0.9660"), "{}", run.out);
+    let csv = fs::read_to_string(output.join("trials.csv")).expect("the records");
+    assert_eq!(csv.lines().count(), 1 + 8 * 200);
+    let json: Vec<Value> =
+        serde_json::from_slice(&fs::read(output.join("trials.json")).expect("the records")).expect("JSON");
+    assert_eq!(json.len(), 8 * 200);
+    let svg = fs::read_to_string(output.join("accuracy.svg")).expect("the picture");
+    assert!(svg.starts_with("<svg") && svg.contains("bit error rate"));
+    // A second run finds everything done and changes nothing.
+    let again = temper(&["run", "quickstart", "-o", &output.to_string_lossy()]);
+    assert_eq!((again.code, again.out), (0, run.out));
+    assert_eq!(fs::read_to_string(output.join("trials.csv")).expect("the records"), csv);
+    // What it leaves behind runs by hand.
+    let (spec, by_hand) = (output.join("campaign.toml"), dir.path().join("by-hand"));
+    let run = temper(&["campaign", "run", &spec.to_string_lossy(), "-o", &by_hand.to_string_lossy()]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(temper(&["campaign", "export", &by_hand.to_string_lossy()]).out, csv);
+}
+
+#[test]
+fn a_campaign_is_planned_run_shown_and_exported() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (spec, records) = digits_campaign(dir.path(), CAMPAIGN);
+    let plan = temper(&["campaign", "plan", &spec, "--json"]).json();
+    // 144 + 4 608 + 8 192 + 640 weights.
+    assert_eq!(plan["conditions"][1]["sites"], 13_584);
+    assert_eq!((plan["trials"].as_u64(), plan["inferences"].as_u64()), (Some(12), Some(12 * 100)));
+    let run = temper(&["campaign", "run", &spec, "-o", &records, "--json"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let report = run.json();
+    assert_eq!(report["complete"], true);
+    assert_eq!(report["conditions"][0]["accuracy"]["mean"], report["golden_accuracy"]);
+    assert_eq!(report["conditions"][2]["mean_faults"], 500.0);
+    assert_eq!(temper(&["campaign", "status", &records, "--json"]).json(), report);
+    let csv = temper(&["campaign", "export", &records, "--format", "csv"]).out;
+    let mut lines = csv.lines();
+    let header = lines.next().expect("a header");
+    assert!(header.starts_with("trial,condition,count,draw,faults,images,correct,accuracy"), "{header}");
+    let first: Vec<&str> = lines.next().expect("a trial").split(',').collect();
+    assert_eq!(first[..6], ["0", "0", "0", "0", "0", "100"]);
+    let json = temper(&["campaign", "export", &records, "--format", "json"]).json();
+    assert_eq!(json.as_array().map(Vec::len), Some(12));
+    assert_eq!(json[2]["faults"], 500);
+}
+
+#[test]
+fn thread_counts_change_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (spec, _) = digits_campaign(dir.path(), CAMPAIGN);
+    let export = |threads: &str| {
+        let records = dir.path().join(threads).to_string_lossy().into_owned();
+        assert_eq!(temper(&["campaign", "run", &spec, "-o", &records, "--threads", threads]).code, 0);
+        temper(&["campaign", "export", &records]).out
+    };
+    let one = export("1");
+    assert_eq!(one.lines().count(), 13);
+    assert_eq!(export("2"), one);
+    assert_eq!(export("5"), one);
+}
+
+#[test]
+fn a_killed_campaign_goes_on_to_the_same_records() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let long = CAMPAIGN.replace("count = 4", "count = 400").replace("limit = 100", "limit = 300");
+    let (spec, whole) = digits_campaign(dir.path(), &long);
+    assert_eq!(temper(&["campaign", "run", &spec, "-o", &whole]).code, 0);
+    let expected = temper(&["campaign", "export", &whole]).out;
+    assert_eq!(expected.lines().count(), 1 + 3 * 400);
+
+    let killed = dir.path().join("killed").to_string_lossy().into_owned();
+    let mut kills = 0;
+    for _ in 0..3 {
+        kills += u32::from(support::kill_while_running(&["campaign", "run", &spec, "-o", &killed], &killed));
+    }
+    assert!(kills > 0, "the campaign was never caught running");
+    let status = temper(&["campaign", "status", &killed, "--json"]).json();
+    assert_eq!(status["complete"], false);
+    let run = temper(&["campaign", "run", &spec, "-o", &killed]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.err.contains("recorded already"), "{}", run.err);
+    assert_eq!(temper(&["campaign", "export", &killed]).out, expected);
+}
+
+/// A run that must fail with this code and mention all of these.
+fn refused(arguments: &[&str], code: i32, mentions: &[&str]) {
+    let Run { code: found, out, err } = temper(arguments);
+    assert_eq!(found, code, "{arguments:?}: {err}");
+    assert!(out.is_empty(), "{arguments:?} printed {out}");
+    for mention in mentions {
+        assert!(err.contains(mention), "{arguments:?} should mention \"{mention}\": {err}");
+    }
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+#[test]
+fn usage_errors_give_2() {
+    refused(&[], 2, &["Usage"]);
+    refused(&["fly"], 2, &["unrecognized subcommand"]);
+    refused(&["eval", "model.safetensors"], 2, &["--data"]);
+    refused(&["campaign", "run", "spec.toml"], 2, &["--output"]);
+    refused(&["campaign", "run", "spec.toml", "-o", "x", "--threads", "0"], 2, &["--threads"]);
+    refused(&["model", "import", "-o", "x"], 2, &["--arch"]);
+    refused(&["run", "slowstart"], 2, &["quickstart"]);
+}
+
+#[test]
+fn bad_files_give_3_and_name_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let empty = path("empty.safetensors", b"");
+    refused(&["eval", &empty, "--data", "digits"], 3, &["empty.safetensors"]);
+    refused(&["eval", "no-such-file.safetensors", "--data", "digits"], 3, &["no-such-file.safetensors"]);
+    let huge = path("huge.safetensors", &(1u64 << 60).to_le_bytes());
+    refused(&["eval", &huge, "--data", "digits"], 3, &["huge.safetensors"]);
+    refused(&["model", "inspect", &empty], 3, &["empty.safetensors"]);
+    let html = path("resnet.pth", b"<!DOCTYPE html><html>Not found</html>");
+    refused(
+        &["model", "import", "--arch", "resnet20", "--weights", &html, "-o", "x"],
+        3,
+        &["resnet.pth", "web page"],
+    );
+    refused(&["model", "import", "--onnx", &html, "-o", "x"], 3, &["resnet.pth"]);
+    let model = support::MODEL;
+    refused(&["eval", model, "--data", "cifar-11"], 3, &["cifar-11", "cifar-10"]);
+    refused(&["eval", model, "--data", "digits", "--limit", "501"], 3, &["501", "500"]);
+    refused(&["eval", model, "--data", "digits", "--limit", "0"], 3, &["limit"]);
+    let nowhere = dir.path().to_string_lossy().into_owned();
+    refused(&["eval", model, "--data", "mnist", "--data-dir", &nowhere], 3, &["temper data fetch mnist"]);
+    refused(&["campaign", "status", &nowhere], 3, &["holds no campaign"]);
+    refused(&["campaign", "export", &nowhere], 3, &["holds no campaign"]);
+    refused(
+        &["model", "import", "--arch", "resnet21", "--weights", model, "-o", "x"],
+        3,
+        &["resnet21", "resnet20"],
+    );
+    refused(
+        &["model", "import", "--arch", "lenet5", "--weights", model, "-o", "x"],
+        3,
+        &["do not fit", "conv1.weight"],
+    );
+}
+
+#[test]
+fn bad_specifications_give_3_and_point_at_the_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("seed = 1", "sead = 1", &["line 1", "sead"]),
+        ("count = [0, 50, 500]", "count = []", &["count"]),
+        ("count = [0, 50, 500]", "count = [50, 50]", &["50", "twice"]),
+        ("count = [0, 50, 500]", "count = [0, 13585]", &["13585", "13584", "count = 13585"]),
+        ("count = [0, 50, 500]", "value_fault_rate = [1.5]", &["1.5", "probability"]),
+        ("count = [0, 50, 500]", "bit_error_rate = [0.1]", &["bit_error_rate", "zeroing"]),
+        ("count = [0, 50, 500]", "count = [1]\nbit = [3]", &["count and bit"]),
+        ("layers = \"*\"", "layers = \"layer9*\"", &["layer9*", "conv1"]),
+        ("model = \"zeroing\"", "model = \"meltdown\"", &["meltdown", "zeroing", "line 12"]),
+        ("target = \"weight\"", "target = \"gate\"", &["gate", "weight"]),
+        ("count = 4", "count = 0", &["[trials] count"]),
+        ("digits-cnn.safetensors", "nothing.safetensors", &["nothing.safetensors"]),
+    ];
+    for (from, to, mentions) in cases {
+        assert!(CAMPAIGN.contains(from), "{from}");
+        let spec = write_campaign(dir.path(), "bad.toml", &CAMPAIGN.replacen(from, to, 1));
+        let output = dir.path().join("out").to_string_lossy().into_owned();
+        refused(&["campaign", "run", &spec, "-o", &output], 3, mentions);
+        refused(&["campaign", "plan", &spec], 3, mentions);
+        assert!(!dir.path().join("out").exists(), "nothing is made for a bad specification");
+    }
+}
+
+#[test]
+fn another_campaign_is_refused_saying_what_differs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (spec, records) = digits_campaign(dir.path(), CAMPAIGN);
+    assert_eq!(temper(&["campaign", "run", &spec, "-o", &records]).code, 0);
+    let other = write_campaign(dir.path(), "other.toml", &CAMPAIGN.replace("seed = 1", "seed = 2"));
+    refused(
+        &["campaign", "run", &other, "-o", &records],
+        3,
+        &["another campaign", "the specification changed"],
+    );
+    let other = write_campaign(dir.path(), "other.toml", &CAMPAIGN.replace("limit = 100", "limit = 101"));
+    refused(&["campaign", "run", &other, "-o", &records], 3, &["the data"]);
+    // A comment or the order of keys is no change.
+    let same = write_campaign(dir.path(), "same.toml", &CAMPAIGN.replace("seed = 1", "# one\nseed = 1"));
+    assert_eq!(temper(&["campaign", "run", &same, "-o", &records]).code, 0);
+}
+
+#[test]
+fn models_are_inspected() {
+    let run = temper(&["model", "inspect", support::MODEL]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("13 706 parameters"), "{}", run.out);
+    let json = temper(&["model", "inspect", support::MODEL, "--json"]).json();
+    // 8·8·16·9 + 4·4·32·144 + 128·64 + 64·10
+    assert_eq!(json["multiply_accumulates"], 9_216 + 73_728 + 8_192 + 640);
+    assert_eq!(json["parameters"], 13_706);
+}
+
+#[test]
+fn help_and_completions_are_printed() {
+    let help = temper(&["--help"]);
+    assert_eq!(help.code, 0);
+    assert!(help.out.contains("Exit codes"), "{}", help.out);
+    for shell in ["bash", "zsh", "fish"] {
+        let run = temper(&["completions", shell]);
+        assert_eq!(run.code, 0);
+        assert!(run.out.contains("temper"));
+    }
+}

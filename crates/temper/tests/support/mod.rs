@@ -1,0 +1,97 @@
+//! Running the program.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The embedded network, as a file.
+pub(crate) const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits-cnn.safetensors");
+
+/// A campaign of a moment on the embedded data.
+pub(crate) const CAMPAIGN: &str = r#"seed = 1
+[model]
+file = "digits-cnn.safetensors"
+[data]
+set = "digits"
+limit = 100
+
+[[fault]]
+target = "weight"
+layers = "*"
+format = "f32"
+model = "zeroing"
+[sweep]
+count = [0, 50, 500]
+[trials]
+count = 4
+"#;
+
+/// What a run of the program came to.
+pub(crate) struct Run {
+    /// Exit code.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+impl Run {
+    /// Standard output as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.code, 0, "{}", self.err);
+        serde_json::from_str(&self.out).expect("JSON on standard output")
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_temper"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program.
+pub(crate) fn temper(arguments: &[&str]) -> Run {
+    let output = command(arguments).output().expect("the program starts");
+    Run {
+        code: output.status.code().expect("an exit code"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// Writes a specification beside the network it names; returns its path.
+pub(crate) fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
+    fs::copy(MODEL, dir.join("digits-cnn.safetensors")).expect("copied");
+    let path = dir.join(name);
+    fs::write(&path, spec).expect("written");
+    path.to_string_lossy().into_owned()
+}
+
+/// Writes a specification; returns its path and that of a folder for its records.
+pub(crate) fn digits_campaign(dir: &Path, spec: &str) -> (String, String) {
+    (write_campaign(dir, "campaign.toml", spec), dir.join("records").to_string_lossy().into_owned())
+}
+
+/// Starts a campaign and kills it as soon as it has written more records than there were; whether it was still running.
+pub(crate) fn kill_while_running(arguments: &[&str], records: &str) -> bool {
+    let written = || {
+        let logs = fs::read_dir(Path::new(records).join("shards/0001")).into_iter().flatten().flatten();
+        logs.filter_map(|log| log.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
+    };
+    let before = written();
+    let mut child =
+        command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let began = Instant::now();
+    while written() == before && began.elapsed() < Duration::from_secs(60) {
+        if child.try_wait().expect("a status").is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let running = child.try_wait().expect("a status").is_none();
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    running
+}
