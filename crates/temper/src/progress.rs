@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use temper_core::campaign::Observer;
+
+use crate::output::table::grouped;
 
 /// Set by the first Ctrl-C.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
@@ -31,7 +33,7 @@ impl Inferences {
         let template = "{msg} {wide_bar} {percent}% {rate}, {eta} left";
         let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             // A failed write leaves a gap in the bar, no more.
-            let _ = write!(out, "{} images/s", HumanCount(state.per_sec() as u64));
+            let _ = write!(out, "{} images/s", grouped(state.per_sec() as u64));
         };
         let style =
             ProgressStyle::with_template(template).expect("the template is sound").with_key("rate", rate);

@@ -41,11 +41,11 @@ pub(crate) struct ImportArgs {
     /// Change a field of a layer, such as bn1.eps=1e-3; may be repeated
     #[arg(long = "set", value_name = "LAYER.FIELD=VALUE")]
     changes: Vec<String>,
-    #[command(flatten)]
-    architecture: ArchitectureArgs,
     /// Where the model file goes
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    architecture: ArchitectureArgs,
 }
 
 /// Options of an architecture; what is not given is read off the weights.
