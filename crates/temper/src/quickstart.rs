@@ -13,6 +13,7 @@ use temper_core::write_atomically;
 
 use crate::cli::campaign::run_campaign;
 use crate::output::summary::CampaignReport;
+use crate::output::table::grouped;
 use crate::output::{export, plot};
 
 /// A small convolutional network trained on the digits by `fixtures/digits/train.py`.
@@ -28,9 +29,9 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let data = digits(Split::Test);
     let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data)?;
     eprintln!(
-        "A network of {} weights reads handwritten digits. Its weights lie in a memory as 32-bit floats;\n\
+        "A network of {} parameters reads handwritten digits. Its weights lie in a memory as 32-bit floats;\n\
          each stored bit is flipped with a given probability (bit error rate), {} times over.\n",
-        model.network.tensors().values().map(|tensor| tensor.data().len()).sum::<usize>(),
+        grouped(model.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
         spec.trials.count
     );
     let dir = run_campaign(&campaign, &spec, &output.join("campaign"))?;

@@ -1,6 +1,6 @@
 //! The program as its users meet it: arguments in, output and exit codes out.
 
-mod support;
+pub mod support;
 
 use std::fs;
 

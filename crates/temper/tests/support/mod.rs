@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The embedded network, as a file.
-pub(crate) const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits-cnn.safetensors");
+pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits-cnn.safetensors");
 
 /// A campaign of a moment on the embedded data.
-pub(crate) const CAMPAIGN: &str = r#"seed = 1
+pub const CAMPAIGN: &str = r#"seed = 1
 [model]
 file = "digits-cnn.safetensors"
 [data]
@@ -28,18 +28,18 @@ count = 4
 "#;
 
 /// What a run of the program came to.
-pub(crate) struct Run {
+pub struct Run {
     /// Exit code.
-    pub(crate) code: i32,
+    pub code: i32,
     /// Standard output.
-    pub(crate) out: String,
+    pub out: String,
     /// Standard error.
-    pub(crate) err: String,
+    pub err: String,
 }
 
 impl Run {
     /// Standard output as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         assert_eq!(self.code, 0, "{}", self.err);
         serde_json::from_str(&self.out).expect("JSON on standard output")
     }
@@ -52,7 +52,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Runs the program.
-pub(crate) fn temper(arguments: &[&str]) -> Run {
+pub fn temper(arguments: &[&str]) -> Run {
     let output = command(arguments).output().expect("the program starts");
     Run {
         code: output.status.code().expect("an exit code"),
@@ -62,7 +62,7 @@ pub(crate) fn temper(arguments: &[&str]) -> Run {
 }
 
 /// Writes a specification beside the network it names; returns its path.
-pub(crate) fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
+pub fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
     fs::copy(MODEL, dir.join("digits-cnn.safetensors")).expect("copied");
     let path = dir.join(name);
     fs::write(&path, spec).expect("written");
@@ -70,12 +70,12 @@ pub(crate) fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
 }
 
 /// Writes a specification; returns its path and that of a folder for its records.
-pub(crate) fn digits_campaign(dir: &Path, spec: &str) -> (String, String) {
+pub fn digits_campaign(dir: &Path, spec: &str) -> (String, String) {
     (write_campaign(dir, "campaign.toml", spec), dir.join("records").to_string_lossy().into_owned())
 }
 
 /// Starts a campaign and kills it as soon as it has written more records than there were; whether it was still running.
-pub(crate) fn kill_while_running(arguments: &[&str], records: &str) -> bool {
+pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     let written = || {
         let logs = fs::read_dir(Path::new(records).join("shards/0001")).into_iter().flatten().flatten();
         logs.filter_map(|log| log.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
