@@ -40,7 +40,8 @@ fn residual_networks_reach_their_published_accuracy() {
     check(&[&["--arch", "resnet20", "--weights", &akamaster], &CIFAR[..]].concat(), "cifar-10", None, 9173);
     let crosssim = |arch: &str, name: &str, correct| {
         let weights = file(&folder, name);
-        let arguments = [&["--arch", arch, "--weights", &weights, "--set", "bn1.eps=1e-3"], &CIFAR[..]].concat();
+        let arguments =
+            [&["--arch", arch, "--weights", &weights, "--set", "bn1.eps=1e-3"], &CIFAR[..]].concat();
         check(&arguments, "cifar-10", Some("1000"), correct);
     };
     crosssim("resnet14", "crosssim-resnet14_cifar10.pth", 890);
