@@ -1,10 +1,11 @@
 //! What several tests of faults and campaigns share.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use temper_core::Tensor;
-use temper_core::campaign::{CampaignSpec, Observer};
+use temper_core::campaign::{Campaign, CampaignSpec, Golden, Observer, Trial, TrialRecord};
 use temper_core::data::{Dataset, Split, digits};
 use temper_core::execution::{ParameterId, Weights};
 use temper_core::fault::FaultSpec;
@@ -80,4 +81,15 @@ impl Observer for Silent {
     fn is_cancelled(&self) -> bool {
         false
     }
+}
+
+/// The records of `trials`, without the time they took.
+pub fn run(campaign: &Campaign<'_>, golden: &Golden, trials: &[Trial]) -> Vec<TrialRecord> {
+    let mut records = Vec::new();
+    let stopped = campaign.run(golden, trials, &Silent, |block| {
+        records.extend(block.into_iter().map(|record| TrialRecord { cpu_seconds: 0.0, ..record }));
+        ControlFlow::<()>::Continue(())
+    });
+    assert_eq!(stopped, None);
+    records
 }
