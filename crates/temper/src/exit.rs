@@ -6,7 +6,9 @@ use thiserror::Error;
 
 /// What was asked for is done.
 pub(crate) const DONE: u8 = 0;
-/// Bad input or data. (1 is a bug in this program; 2, a usage error, is given by the parser of arguments.)
+/// A bug in this program.
+pub(crate) const BUG: u8 = 1;
+/// Bad input or data. (2, a usage error, is given by the parser of arguments.)
 pub(crate) const BAD_INPUT: u8 = 3;
 /// Stopped before the end; running the same command again goes on.
 pub(crate) const INCOMPLETE: u8 = 4;
@@ -28,6 +30,18 @@ pub(crate) struct Incomplete {
     pub(crate) done: u64,
     /// Trials planned.
     pub(crate) all: u64,
+}
+
+/// From now on a panic says that it is a bug, and where, in one line.
+pub(crate) fn report_bugs() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or(String::new(), |location| format!(" ({location})"));
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let what =
+            text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        eprintln!("error: a bug in temper{place}: {what}; please report it with the command that led here");
+    }));
 }
 
 /// The exit code of a result; an error is told on standard error.

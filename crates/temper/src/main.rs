@@ -14,9 +14,13 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    let mut out = BufWriter::new(std::io::stdout());
-    let result = cli::run(&arguments, &mut out);
-    // What was printed before an error belongs to the output too.
-    let flushed = out.flush().map_err(anyhow::Error::from);
-    exit::code(result.and(flushed))
+    exit::report_bugs();
+    let run = || {
+        let mut out = BufWriter::new(std::io::stdout());
+        let result = cli::run(&arguments, &mut out);
+        // What was printed before an error belongs to the output too.
+        let flushed = out.flush().map_err(anyhow::Error::from);
+        exit::code(result.and(flushed))
+    };
+    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(exit::BUG))
 }

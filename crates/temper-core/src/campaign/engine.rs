@@ -39,7 +39,7 @@ pub enum CampaignError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A fault does not fit the network.
-    #[error("fault {number}, condition {condition}: {source}")]
+    #[error("fault {number}, {condition}")]
     Fault {
         /// Which `[[fault]]`, from 1.
         number: usize,
@@ -122,9 +122,8 @@ impl<'a> Campaign<'a> {
             let resolve = |(i, fault): (usize, &crate::fault::FaultSpec)| {
                 fault.resolve(network).map_err(|source| {
                     let swept = condition.swept;
-                    let condition = swept.map_or("(no sweep)".to_owned(), |(axis, value)| {
-                        format!("{} = {value}", axis.name())
-                    });
+                    let condition = swept
+                        .map_or("no sweep".to_owned(), |(axis, value)| format!("{} = {value}", axis.name()));
                     CampaignError::Fault { number: i + 1, condition, source }
                 })
             };

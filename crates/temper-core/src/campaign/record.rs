@@ -40,7 +40,7 @@ pub enum RecordError {
         found: u32,
     },
     /// The checksum holds, but the content is something else.
-    #[error("not a trial record: {0}")]
+    #[error("not a trial record")]
     Json(#[from] serde_json::Error),
 }
 

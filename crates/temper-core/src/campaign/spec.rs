@@ -111,7 +111,7 @@ impl Axis {
 #[derive(Debug, Error)]
 pub enum SpecError {
     /// Not TOML, an unknown or missing key, or a value of the wrong type. The message points at the place.
-    #[error("{0}")]
+    #[error(transparent)]
     Toml(#[from] Box<toml::de::Error>),
     /// A list without entries, or a count of zero.
     #[error("{field}: expected at least one, found none")]

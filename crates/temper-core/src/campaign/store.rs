@@ -73,7 +73,7 @@ pub struct Records {
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The operating system refused.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}", path = path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -95,7 +95,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// `campaign.json` cannot be understood.
-    #[error("{path} is not a campaign description: {source}", path = path.display())]
+    #[error("{path} is not a campaign description", path = path.display())]
     Info {
         /// The file.
         path: PathBuf,
@@ -129,7 +129,10 @@ pub enum StoreError {
         recorded: u64,
     },
     /// A damaged line that is not the last one.
-    #[error("{path}, line {line}: {source}; the file is damaged: restore it, or remove it to run its trials again", path = path.display())]
+    #[error(
+        "{path}, line {line}, is damaged; restore the file, or remove it to run its trials again",
+        path = path.display()
+    )]
     Damaged {
         /// The log.
         path: PathBuf,

@@ -20,7 +20,7 @@ impl Pair {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or [height, width]")]
 enum PairForm {
     Square(usize),
     Pair([usize; 2]),
@@ -66,7 +66,7 @@ impl Padding2d {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, [vertical, horizontal], or [top, left, bottom, right]")]
 enum PaddingForm {
     Uniform(usize),
     Symmetric([usize; 2]),
