@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -57,6 +58,14 @@ impl CampaignInfo {
     /// Number of trials planned.
     pub fn trials(&self) -> u64 {
         self.spec.trials.count * self.conditions.len() as u64
+    }
+
+    /// Whether the campaign has a trial of that id, condition and draw.
+    fn has(&self, record: &TrialRecord) -> bool {
+        let conditions = self.conditions.len() as u64;
+        record.trial < self.trials()
+            && (record.draw, record.condition as u64)
+                == (record.trial / conditions, record.trial % conditions)
     }
 }
 
@@ -141,7 +150,7 @@ pub enum StoreError {
         /// What is wrong.
         source: RecordError,
     },
-    /// A record of another campaign, or of a trial that the campaign does not have.
+    /// A record of another campaign, or of a trial, condition or draw that the campaign does not have.
     #[error("{path}, line {line}: trial {trial} does not belong to this campaign", path = path.display())]
     Stray {
         /// The log.
@@ -195,7 +204,12 @@ impl CampaignDir {
         if found != u64::from(FORMAT_VERSION) {
             return Err(StoreError::Version { path: file, found });
         }
-        let info = serde_json::from_value(value).map_err(parse_error)?;
+        let info: CampaignInfo = serde_json::from_value(value).map_err(parse_error)?;
+        let conditions =
+            info.spec.conditions().map_err(|error| parse_error(serde_json::Error::custom(error)))?;
+        if conditions != info.conditions {
+            return Err(parse_error(serde_json::Error::custom("the conditions are not those of the sweep")));
+        }
         Ok(Self { path: path.to_owned(), info })
     }
 
@@ -284,7 +298,7 @@ impl CampaignDir {
                 Err(source) => return Err(StoreError::Damaged { path: path.to_owned(), line, source }),
             };
             let (trial, path) = (record.trial, path.to_owned());
-            if record.campaign != self.info.identity.campaign || trial >= self.info.trials() {
+            if record.campaign != self.info.identity.campaign || !self.info.has(&record) {
                 return Err(StoreError::Stray { path, line, trial });
             }
             match records.by_trial.get(&trial) {
