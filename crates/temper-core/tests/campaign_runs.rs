@@ -6,7 +6,7 @@ pub mod support;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Silent, campaign, digits_images, digits_model, run};
+use support::{Silent, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{
     Campaign, CampaignError, CampaignSpec, Observer, Outcomes, SweptValue, Trial, TrialRecord, summarise,
 };
@@ -205,23 +205,23 @@ fn a_fault_that_does_not_fit_is_named_with_its_condition() {
     let data = digits_images(10);
     let toml = "trials.count = 1\nsweep.count = [1, 10, 641]\n[[fault]]\nmodel = 'zeroing'\n\
                 [[fault]]\nmodel = 'zeroing'\nlayers = 'fc2'";
-    let message = refused(toml, &data).to_string();
+    let message = chain(&refused(toml, &data));
     assert_eq!(
         message,
-        "fault 2, condition count = 641: count: 641 faults do not fit: there are only 640 different sites"
+        "fault 2, count = 641: count: 641 faults do not fit: there are only 640 different sites"
     );
     let toml = "trials.count = 1\nsweep.bit_error_rate = [1e-6, nan]\n[[fault]]\nmodel = 'bit-flip'";
-    let message = refused(toml, &data).to_string();
-    assert!(message.starts_with("fault 1, condition bit_error_rate = NaN: bit_error_rate: NaN"), "{message}");
+    let message = chain(&refused(toml, &data));
+    assert!(message.starts_with("fault 1, bit_error_rate = NaN: bit_error_rate: NaN"), "{message}");
     let toml = "trials.count = 1\nsweep.bit = [31, 32]\n[[fault]]\nmodel = 'bit-flip'\ncount = 1";
-    let message = refused(toml, &data).to_string();
-    assert!(message.starts_with("fault 1, condition bit = 32: bits: bit 32"), "{message}");
+    let message = chain(&refused(toml, &data));
+    assert!(message.starts_with("fault 1, bit = 32: bits: bit 32"), "{message}");
     let toml = "trials.count = 1\nsweep.count = [1]\n[[fault]]\nmodel = 'bit-flip'\nbit_error_rate = 0.1";
-    let message = refused(toml, &data).to_string();
+    let message = chain(&refused(toml, &data));
     assert!(message.contains("found count and bit_error_rate"), "{message}");
     let toml = "trials.count = 1\n[[fault]]\nmodel = 'bit-flip'\ncount = 1\nlayers = 'layer9'";
-    let message = refused(toml, &data).to_string();
-    assert!(message.starts_with("fault 1, condition (no sweep): layers: \"layer9\""), "{message}");
+    let message = chain(&refused(toml, &data));
+    assert!(message.starts_with("fault 1, no sweep: layers: \"layer9\""), "{message}");
 }
 
 #[test]

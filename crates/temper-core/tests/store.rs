@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use support::{Silent, campaign, digits_images, digits_model, run};
+use support::{Silent, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{
     Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, RecordError, StoreError,
     Trial, TrialRecord,
@@ -127,7 +127,7 @@ fn damage_before_the_last_line_is_named_by_file_and_line() {
             let error = dir.records().expect_err("damaged");
             let StoreError::Damaged { path, line: 2, .. } = &error else { panic!("{at}: {error}") };
             assert_eq!(*path, log);
-            assert!(error.to_string().contains("one.jsonl, line 2: "), "{error}");
+            assert!(error.to_string().contains("one.jsonl, line 2, "), "{error}");
         }
     }
     for (text, line) in [
@@ -331,7 +331,7 @@ fn descriptions_that_contradict_themselves_are_refused() {
         (unswept, "the conditions are not those of the sweep"),
     ] {
         let error = open_info(&serde_json::to_vec(&info).expect("plain data")).expect_err(part);
-        assert!(matches!(error, StoreError::Info { .. }) && error.to_string().contains(part), "{error}");
+        assert!(matches!(error, StoreError::Info { .. }) && chain(&error).contains(part), "{error}");
     }
 }
 

@@ -93,3 +93,9 @@ pub fn run(campaign: &Campaign<'_>, golden: &Golden, trials: &[Trial]) -> Vec<Tr
     assert_eq!(stopped, None);
     records
 }
+
+/// An error and all its causes in one line, as the program prints them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
