@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -167,7 +168,8 @@ struct TensorSummary {
 #[test]
 fn real_checkpoints_read_as_torch_reads_them() {
     let Some(data) = std::env::var_os("TEMPER_DATA") else {
-        println!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
         return;
     };
     let golden = golden::<Summary>("golden-models.json");

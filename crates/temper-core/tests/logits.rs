@@ -4,6 +4,7 @@
 pub mod support;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -170,7 +171,8 @@ impl Subject {
 /// known for the whole test set from the fixture, otherwise it is `correct`, as PyTorch counts.
 fn check(model: &str, data: &str, read: impl Fn(&Path) -> Network, count: usize, correct: Option<usize>) {
     let Some(folder) = std::env::var_os("TEMPER_DATA").map(PathBuf::from) else {
-        println!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
         return;
     };
     let reference = Reference::open(model);

@@ -2,6 +2,7 @@
 //!
 //! The models and onnxruntime's answers are written by `fixtures/onnx/make.py`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;
@@ -85,7 +86,8 @@ fn a_final_log_softmax_becomes_a_softmax() {
 #[test]
 fn a_network_of_tf2onnx_computes_what_onnxruntime_computes() {
     let Some(folder) = std::env::var_os("TEMPER_DATA") else {
-        println!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
         return;
     };
     let model =

@@ -1,5 +1,6 @@
 //! What networks read from ONNX files look like: nodes, shapes, names, parameters.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use temper_core::network::import::onnx;
@@ -106,7 +107,8 @@ fn a_product_and_its_bias_become_one_layer() {
 #[test]
 fn a_network_of_tf2onnx() {
     let Some(folder) = std::env::var_os("TEMPER_DATA") else {
-        println!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
         return;
     };
     let model =

@@ -3,6 +3,7 @@
 
 pub mod support;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use support::temper;
@@ -11,7 +12,8 @@ use support::temper;
 fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("TEMPER_DATA").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
     }
     folder
 }

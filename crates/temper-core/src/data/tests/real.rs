@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
@@ -12,7 +13,8 @@ use crate::data::{DataError, Dataset, FileStatus, Split, load, verify};
 fn data_dir() -> Option<PathBuf> {
     let dir = std::env::var_os("TEMPER_DATA").map(PathBuf::from);
     if dir.is_none() {
-        println!("skipped: TEMPER_DATA is not set");
+        // Straight to standard error, past the test runner, which hides what tests print.
+        let _ = writeln!(std::io::stderr(), "skipped: TEMPER_DATA is not set");
     }
     dir
 }
@@ -21,7 +23,8 @@ fn data_dir() -> Option<PathBuf> {
 fn loaded(name: &str, split: Split) -> Option<Dataset> {
     match load(name, split, &data_dir()?) {
         Err(DataError::Missing { .. }) => {
-            println!("skipped: {name} is not below TEMPER_DATA");
+            // Straight to standard error, past the test runner, which hides what tests print.
+            let _ = writeln!(std::io::stderr(), "skipped: {name} is not below TEMPER_DATA");
             None
         }
         other => Some(other.unwrap()),
