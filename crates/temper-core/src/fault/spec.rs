@@ -60,7 +60,7 @@ impl Target {
 
 /// Globs over dotted layer names, such as `*`, `conv1` or `["layer1.*", "fc"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a glob or a list of globs over layer names")]
 pub enum Layers {
     /// One glob.
     One(String),
@@ -86,7 +86,10 @@ impl Layers {
 
 /// Which bits of a value may be struck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"all\", \"sign\", \"exponent\", \"mantissa\" or a list of bits such as [30, 31]"
+)]
 pub enum BitSelection {
     /// These bits; 0 is the least significant.
     List(Vec<u32>),
