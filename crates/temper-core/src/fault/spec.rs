@@ -60,7 +60,7 @@ impl Target {
 
 /// Globs over dotted layer names, such as `*`, `conv1` or `["layer1.*", "fc"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a glob over layer names such as \"*\", or a list of globs")]
+#[serde(untagged, expecting = "expected a glob or a list of globs over layer names")]
 pub enum Layers {
     /// One glob.
     One(String),
@@ -88,7 +88,7 @@ impl Layers {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected \"all\", \"sign\", \"exponent\", \"mantissa\", or a list of bits such as [31]"
+    expecting = "expected \"all\", \"sign\", \"exponent\", \"mantissa\" or a list of bits such as [30, 31]"
 )]
 pub enum BitSelection {
     /// These bits; 0 is the least significant.
