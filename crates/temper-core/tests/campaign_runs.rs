@@ -156,7 +156,7 @@ fn blocks(
     let golden = campaign.golden(&Silent);
     let mut sizes = Vec::new();
     let mut expected = trials.iter().map(|trial| trial.id);
-    let stopped = campaign.run(&golden, trials, watch, |block: Vec<TrialRecord>| {
+    let stopped = campaign.run(&golden, trials.iter().copied(), watch, |block: Vec<TrialRecord>| {
         assert!(block.iter().all(|record| Some(record.trial) == expected.next()), "in the given order");
         assert!(block.iter().all(|record| record.cpu_seconds >= 0.0 && record.cpu_seconds.is_finite()));
         sizes.push(block.len());

@@ -82,7 +82,7 @@ const REFUSED: [(&str, &str, &[&str]); 17] = [
         "NoLayer",
         &["layers", "conv1", "bias", "fc"],
     ),
-    ("model = 'zeroing'\ncount = 1\nlayers = []", "NoLayer", &["layers", "no glob was given"]),
+    ("model = 'zeroing'\ncount = 1\nlayers = []", "NoGlob", &["layers", "at least one glob", "empty list"]),
     ("model = 'bit-flip'\ncount = 1\nbits = [3, 32]", "Bits", &["bits", "32", "0 to 31"]),
     ("model = 'bit-flip'\ncount = 1\nbits = [3, 4, 3]", "Bits", &["bits", "[3, 4, 3]", "twice"]),
     ("model = 'bit-flip'\ncount = 1\nbits = []", "Bits", &["bits", "empty"]),

@@ -375,6 +375,22 @@ fn a_directory_without_permission_is_named() {
     set(0o755);
 }
 
+#[test]
+fn what_a_kill_or_another_process_leaves_is_no_obstacle() {
+    let (info, _) = usual();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Killed between the temporary file and its renaming.
+    fs::write(folder.path().join(".temper-aB3x"), "{").expect("written");
+    CampaignDir::open_or_create(folder.path(), &info).expect("an unfinished file is nobody's");
+    // Many at once, in a folder of none of them: all get the same campaign, none is refused.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| CampaignDir::open_or_create(folder.path(), &info).expect("the same campaign"));
+        }
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

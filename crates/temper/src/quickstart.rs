@@ -56,7 +56,7 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
         write_atomically(&output.join(name), content)
             .with_context(|| format!("cannot write {name} in {}", output.display()))?;
     }
-    // The same specification, to be changed and run by hand.
+    // The same specification, to be changed and run by hand; what the user has made of it stays.
     let by_hand = output.join("campaign.toml");
     if !by_hand.exists() {
         fs::write(&by_hand, SPEC).with_context(|| format!("cannot write {}", by_hand.display()))?;
@@ -65,7 +65,7 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     eprintln!("  accuracy.svg              the curve");
     eprintln!("  trials.csv, trials.json   every trial");
     eprintln!(
-        "  campaign.toml             what was run: change it, and run `temper campaign run {} -o DIR`",
+        "  campaign.toml             a specification: change it, and run `temper campaign run {} -o DIR`",
         by_hand.display()
     );
     Ok(())

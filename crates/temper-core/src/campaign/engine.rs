@@ -13,7 +13,7 @@ use super::plan::{Plan, Trial};
 use super::record::TrialRecord;
 use super::spec::{CampaignSpec, SpecError};
 use crate::data::{Dataset, Inputs, Preprocessing, PreprocessingError};
-use crate::execution::{Program, StepId, Weights, Workspace, chunk_size, logits, top_class};
+use crate::execution::{Program, StepId, Weights, Workspace, chunk_size, count_correct, logits};
 use crate::fault::{Fault, FaultDraw, FaultError, trial_stream};
 use crate::network::{Network, Op};
 
@@ -84,6 +84,9 @@ pub trait Observer: Sync {
 /// computed once for many trials, and not much longer, so that little is lost when the process is killed.
 const BLOCK_INFERENCES: usize = 16_384;
 
+/// Sites that a block of trials may hold in memory; one trial may exceed it alone.
+const BLOCK_SITES: usize = 1 << 22;
+
 /// What each thread needs of its own.
 struct Worker {
     weights: Weights,
@@ -137,7 +140,7 @@ impl<'a> Campaign<'a> {
             program,
             weights,
             inputs,
-            probabilities: matches!(network.node(network.output()).op, Op::Softmax { .. }),
+            probabilities: ends_in_softmax(network),
         })
     }
 
@@ -172,11 +175,7 @@ impl<'a> Campaign<'a> {
     pub fn golden(&self, observer: &dyn Observer) -> Golden {
         let logits =
             logits(&self.program, &self.weights, &self.inputs, &|images| observer.inferences(images));
-        let labels = self.inputs.dataset().labels();
-        let outputs = logits.chunks_exact(self.program.output_len());
-        let correct =
-            outputs.zip(labels).filter(|(logits, label)| top_class(logits) == Some(usize::from(**label)));
-        Golden { correct: correct.count() as u64, logits }
+        Golden { correct: count_correct(&logits, self.inputs.dataset().labels()), logits }
     }
 
     /// Runs trials on the current rayon pool and hands over their records, a block at a time and in the given order. Stops early
@@ -184,32 +183,43 @@ impl<'a> Campaign<'a> {
     pub fn run<B>(
         &self,
         golden: &Golden,
-        trials: &[Trial],
+        trials: impl IntoIterator<Item = Trial>,
         observer: &dyn Observer,
         mut record: impl FnMut(Vec<TrialRecord>) -> ControlFlow<B>,
     ) -> Option<B> {
         let workers: Vec<Mutex<Option<Worker>>> =
             (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
-        let block = (BLOCK_INFERENCES / self.images()).clamp(4, 256);
-        for trials in trials.chunks(block) {
-            if observer.is_cancelled() {
-                return None;
-            }
-            if let ControlFlow::Break(reason) = record(self.run_block(golden, trials, observer, &workers)) {
+        let mut trials = trials.into_iter().peekable();
+        while trials.peek().is_some() && !observer.is_cancelled() {
+            let block = self.next_block(&mut trials);
+            if let ControlFlow::Break(reason) = record(self.run_block(golden, &block, observer, &workers)) {
                 return Some(reason);
             }
         }
         None
     }
 
+    /// Draws the faults of the next trials, as many as make a block.
+    fn next_block(&self, trials: &mut impl Iterator<Item = Trial>) -> Vec<Armed> {
+        let most = (BLOCK_INFERENCES / self.images()).clamp(4, 256);
+        let mut block = Vec::new();
+        let mut sites = 0;
+        while block.len() < most && sites < BLOCK_SITES {
+            let Some(trial) = trials.next() else { break };
+            let armed = self.arm(trial);
+            sites += armed.draw.sites.len();
+            block.push(armed);
+        }
+        block
+    }
+
     fn run_block(
         &self,
         golden: &Golden,
-        trials: &[Trial],
+        armed: &[Armed],
         observer: &dyn Observer,
         workers: &[Mutex<Option<Worker>>],
     ) -> Vec<TrialRecord> {
-        let armed: Vec<Armed> = trials.iter().map(|&trial| self.arm(trial)).collect();
         let images = self.images();
         // Small enough that all threads have work.
         let chunk = chunk_size(&self.program).min(images.div_ceil(4 * workers.len())).max(1);
@@ -225,7 +235,7 @@ impl<'a> Campaign<'a> {
                     golden: Workspace::recording(&self.program),
                     faulty: Workspace::new(&self.program),
                 });
-                self.run_chunk(start..images.min(start + chunk), golden, &armed, worker, observer)
+                self.run_chunk(start..images.min(start + chunk), golden, armed, worker, observer)
             })
             .reduce(none, |mut totals, part| {
                 for (total, part) in totals.iter_mut().zip(part) {
@@ -289,4 +299,13 @@ impl<'a> Campaign<'a> {
         };
         armed.iter().map(run).collect()
     }
+}
+
+/// Whether a network's outputs are those of a softmax, perhaps in another shape.
+fn ends_in_softmax(network: &Network) -> bool {
+    let mut last = network.node(network.output());
+    while matches!(last.op, Op::Flatten | Op::Reshape { .. } | Op::Dropout) {
+        last = network.node(last.inputs[0]);
+    }
+    matches!(last.op, Op::Softmax { .. })
 }

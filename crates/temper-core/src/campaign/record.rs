@@ -21,7 +21,7 @@ pub struct TrialRecord {
     /// What became of the inferences.
     #[serde(flatten)]
     pub outcomes: Outcomes,
-    /// Processor time it took; not part of the result.
+    /// Seconds that threads spent on it, added up; not part of the result.
     pub cpu_seconds: f64,
 }
 

@@ -16,7 +16,7 @@ use super::identity::Identity;
 use super::plan::Condition;
 use super::record::{RecordError, TrialRecord};
 use super::spec::CampaignSpec;
-use crate::atomic::write_atomically;
+use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
 
 /// Version of the directory's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -219,33 +219,43 @@ impl CampaignDir {
     /// When the directory holds anything else, saying which part of the campaign differs, or cannot be written.
     pub fn open_or_create(path: &Path, info: &CampaignInfo) -> Result<Self, StoreError> {
         match Self::open(path) {
-            Ok(dir) => {
-                let differs = dir.info.identity.differences(&info.identity);
-                if !differs.is_empty() {
-                    return Err(StoreError::Differs {
-                        path: path.to_owned(),
-                        differs: differs.join(" and "),
-                    });
-                }
-                if dir.info.golden != info.golden {
-                    let (found, recorded) = (info.golden.correct, dir.info.golden.correct);
-                    return Err(StoreError::Golden { path: path.to_owned(), found, recorded });
-                }
-                Ok(dir)
-            }
-            Err(StoreError::NoCampaign { .. }) => Self::create(path, info),
-            Err(error) => Err(error),
+            Err(StoreError::NoCampaign { .. }) => {}
+            opened => return opened?.of_campaign(info),
         }
+        match Self::create(path, info) {
+            // Another process was quicker.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Self::open(path)?.of_campaign(info)
+            }
+            created => created,
+        }
+    }
+
+    /// This directory, if it is that of the given campaign.
+    fn of_campaign(self, info: &CampaignInfo) -> Result<Self, StoreError> {
+        let differs = self.info.identity.differences(&info.identity);
+        if !differs.is_empty() {
+            return Err(StoreError::Differs { path: self.path, differs: differs.join(" and ") });
+        }
+        if self.info.golden != info.golden {
+            let (found, recorded) = (info.golden.correct, self.info.golden.correct);
+            return Err(StoreError::Golden { path: self.path, found, recorded });
+        }
+        Ok(self)
     }
 
     fn create(path: &Path, info: &CampaignInfo) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(io_error("create", path))?;
-        if fs::read_dir(path).map_err(io_error("read", path))?.next().is_some() {
+        let known = |entry: &PathBuf| {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            name == INFO || name.starts_with(TEMPORARY_PREFIX)
+        };
+        if !sorted_entries(path)?.iter().all(known) {
             return Err(StoreError::Foreign { path: path.to_owned() });
         }
         let json = serde_json::to_string_pretty(info).expect("plain data is always JSON");
         let file = path.join(INFO);
-        write_atomically(&file, format!("{json}\n").as_bytes()).map_err(io_error("write", &file))?;
+        create_atomically(&file, format!("{json}\n").as_bytes()).map_err(io_error("write", &file))?;
         Ok(Self { path: path.to_owned(), info: info.clone() })
     }
 

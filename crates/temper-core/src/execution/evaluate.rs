@@ -41,6 +41,16 @@ pub fn logits(
     logits
 }
 
+/// Number of images whose label is the top class (see [`top_class`]).
+///
+/// **Shapes**: `logits` `[images, classes]`, `labels` `[images]`.
+pub fn count_correct(logits: &[f32], labels: &[u8]) -> u64 {
+    let outputs = logits.chunks_exact(logits.len() / labels.len());
+    let correct =
+        outputs.zip(labels).filter(|(logits, label)| top_class(logits) == Some(usize::from(**label)));
+    correct.count() as u64
+}
+
 /// The class of the largest logit, the first of several equal ones; `None` if any logit is NaN: such an output names no class.
 pub fn top_class(logits: &[f32]) -> Option<usize> {
     let mut top = 0;

@@ -19,7 +19,7 @@ mod program;
 mod run;
 mod weights;
 
-pub use evaluate::{chunk_size, logits, top_class};
+pub use evaluate::{chunk_size, count_correct, logits, top_class};
 pub use program::{Program, StepId};
 pub use run::Workspace;
 pub use weights::{ParameterId, Weights};

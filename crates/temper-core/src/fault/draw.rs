@@ -33,7 +33,7 @@ pub struct FaultSite {
     pub damage: Damage,
 }
 
-/// The concrete sites of one trial: all different, in the order of the parameters.
+/// The concrete sites of one trial: fault after fault, those of one fault all different and in the order of the parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FaultDraw {
     /// The sites, to be struck in this order.

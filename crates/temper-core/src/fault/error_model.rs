@@ -46,11 +46,11 @@ impl ErrorModel {
 /// What one fault does to one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Damage {
-    /// Bit `0` is inverted.
+    /// The bit of this number is inverted.
     Flip(u32),
-    /// Bit `0` reads zero.
+    /// The bit of this number reads zero.
     StuckAt0(u32),
-    /// Bit `0` reads one.
+    /// The bit of this number reads one.
     StuckAt1(u32),
     /// The value reads zero.
     Zero,

@@ -42,6 +42,9 @@ pub enum FaultError {
         /// The layers that have such a parameter.
         layers: String,
     },
+    /// A list without a selector.
+    #[error("layers: expected at least one glob, found an empty list")]
+    NoGlob,
     /// The network has no such parameter at all.
     #[error("target: no layer of the network has a {target}")]
     NoTarget {
@@ -139,11 +142,7 @@ impl FaultSpec {
             }
         }
         if !chosen.contains(&true) {
-            return Err(FaultError::NoLayer {
-                glob: String::new(),
-                target,
-                layers: "(no glob was given)".to_owned(),
-            });
+            return Err(FaultError::NoGlob);
         }
         let mut end = 0;
         let selected = candidates.iter().zip(chosen).filter(|(_, chosen)| *chosen);

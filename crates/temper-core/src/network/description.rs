@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::{INPUT, Network, NetworkError, Node, NodeId};
 use super::op::Op;
 use crate::tensor::Tensor;
+use crate::tensor::element_count;
 
 /// A network's nodes as written by hand or in a file: inputs by name, no parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub struct NodeDescription {
 }
 
 impl GraphDescription {
+    /// Number of values in all parameters that the nodes need, as far as it can be counted.
+    pub fn parameter_count(&self) -> usize {
+        let specs = self.nodes.iter().flat_map(|node| node.op.parameters());
+        specs.map(|spec| element_count(&spec.shape).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
+    }
+
     /// The network described, with blank parameters (see [`Network::with_blank_parameters`]).
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 
 use super::op::{Op, ParameterKind};
-use super::shape::{MAX_ELEMENTS, output_shape};
+use super::shape::{MAX_PARAMETER, output_shape};
 use crate::tensor::{Tensor, element_count};
 
 /// The name of every network's input node.
@@ -251,7 +251,7 @@ fn check_nodes(nodes: &[Node], output: NodeId) -> Result<Vec<Vec<usize>>, Networ
         let inputs: Vec<&[usize]> = node.inputs.iter().map(|input| shapes[input.0].as_slice()).collect();
         let shape = output_shape(&node.op, &inputs).map_err(error)?;
         let small =
-            |spec: &super::op::ParameterSpec| element_count(&spec.shape).is_some_and(|n| n <= MAX_ELEMENTS);
+            |spec: &super::op::ParameterSpec| element_count(&spec.shape).is_some_and(|n| n <= MAX_PARAMETER);
         if !node.op.parameters().iter().all(small) {
             return Err(error("its parameters are too large".to_owned()));
         }

@@ -85,7 +85,8 @@ pub enum Op {
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
-    /// The largest value under each window; NaN wins; padding never wins.
+    /// The largest value under each window; NaN wins; padding never takes part (a dilated window that meets nothing else gives −∞,
+    /// as in PyTorch).
     MaxPool2d {
         /// Extent of the window.
         kernel: Pair,

@@ -4,8 +4,11 @@ use super::geometry::{Padding2d, Pair};
 use super::op::Op;
 use crate::tensor::element_count;
 
-/// Values one activation or parameter of a network may hold: what a careless or hostile file claims beyond this is refused.
-pub(crate) const MAX_ELEMENTS: usize = 1 << 31;
+/// Values one parameter may hold: what a careless or hostile file claims beyond this is refused.
+pub(crate) const MAX_PARAMETER: usize = 1 << 31;
+
+/// Values one activation of one image may hold, padding included: 1 GiB.
+const MAX_ACTIVATION: usize = 1 << 28;
 
 /// The number of output rows or columns of a window sliding over `input`, or `None` when it does not fit even once.
 pub(crate) fn window_count(
@@ -45,7 +48,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, S
             if c != *in_channels {
                 return Err(format!("expected {in_channels} channels, found {c}"));
             }
-            let [oh, ow] = windows([h, w], *padding, *kernel, *stride, *dilation, false)?;
+            let [oh, ow] = windows([c, h, w], *padding, *kernel, *stride, *dilation, false)?;
             vec![*out_channels, oh, ow]
         }
         Op::Linear { in_features, out_features, .. } => match inputs[0].split_last() {
@@ -127,7 +130,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, S
     };
     match element_count(&shape) {
         Some(0) => Err(format!("the shape {shape:?} holds no value")),
-        Some(n) if n <= MAX_ELEMENTS => Ok(shape),
+        Some(n) if n <= MAX_ACTIVATION => Ok(shape),
         _ => Err(format!("the shape {shape:?} is too large")),
     }
 }
@@ -147,13 +150,21 @@ fn image(shape: &[usize]) -> Result<[usize; 3], String> {
 }
 
 fn windows(
-    [h, w]: [usize; 2],
+    [c, h, w]: [usize; 3],
     padding: Padding2d,
     kernel: Pair,
     stride: Pair,
     dilation: Pair,
     ceil_mode: bool,
 ) -> Result<[usize; 2], String> {
+    let padded = |extent: usize, before, after| extent.checked_add(before)?.checked_add(after);
+    let padded_size = || {
+        let rows = padded(h, padding.top, padding.bottom)?;
+        element_count(&[c, rows, padded(w, padding.left, padding.right)?])
+    };
+    if padded_size().is_none_or(|size| size > MAX_ACTIVATION) {
+        return Err(format!("the padding {:?} makes the input too large", <[usize; 4]>::from(padding)));
+    }
     let rows = window_count(
         h,
         (padding.top, padding.bottom),
@@ -183,11 +194,11 @@ fn pooled(
 ) -> Result<Vec<usize>, String> {
     let [c, h, w] = image(input)?;
     let Padding2d { top, left, bottom, right } = padding;
-    // As in PyTorch; it also guarantees that no window lies in the padding alone.
+    // As in PyTorch.
     if top.max(bottom) > kernel.height / 2 || left.max(right) > kernel.width / 2 {
         return Err("padding must not exceed half the window".to_owned());
     }
-    let [oh, ow] = windows([h, w], padding, kernel, stride, dilation, ceil_mode)?;
+    let [oh, ow] = windows([c, h, w], padding, kernel, stride, dilation, ceil_mode)?;
     Ok(vec![c, oh, ow])
 }
 
@@ -216,4 +227,44 @@ fn concat(axis: usize, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         shape[axis] = shape[axis].checked_add(other[axis]).ok_or("the output is too large")?;
     }
     Ok(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_counted_as_in_pytorch() {
+        // ⌊(n + 2p − d(k − 1) − 1) / s⌋ + 1, and one more in ceil mode if the last window starts inside.
+        assert_eq!(window_count(32, (1, 1), 3, 2, 1, false), Some(16));
+        assert_eq!(window_count(5, (0, 0), 2, 2, 1, false), Some(2));
+        assert_eq!(window_count(5, (0, 0), 2, 2, 1, true), Some(3));
+        assert_eq!(window_count(4, (1, 1), 3, 3, 1, true), Some(2));
+        assert_eq!(window_count(9, (0, 0), 3, 1, 4, false), Some(1));
+        assert_eq!(window_count(8, (0, 0), 3, 1, 4, false), None);
+        assert_eq!(window_count(8, (0, 0), 0, 1, 1, false), None);
+        assert_eq!(window_count(8, (0, 0), 1, 0, 1, false), None);
+        assert_eq!(window_count(usize::MAX, (1, 0), 1, 1, 1, false), None);
+    }
+
+    #[test]
+    fn what_would_take_endless_memory_or_time_is_refused() {
+        let shape = |op: &str| {
+            let op: Op = serde_json::from_str(op).expect("valid JSON");
+            output_shape(&op, &[&[1, 8, 8]])
+        };
+        for op in [
+            r#"{"kind": "conv2d", "in_channels": 1, "out_channels": 1, "kernel": 1, "stride": 1048576, "padding": 1048576}"#,
+            r#"{"kind": "conv2d", "in_channels": 1, "out_channels": 268435456, "kernel": 1}"#,
+            r#"{"kind": "max-pool2d", "kernel": 1099511627776, "stride": 1, "padding": 549755813888}"#,
+            r#"{"kind": "avg-pool2d", "kernel": 1099511627776, "stride": 1, "padding": 549755813888}"#,
+            r#"{"kind": "pad", "before": [0, 0, 0], "after": [0, 1152921504606846976, 0]}"#,
+        ] {
+            assert!(shape(op).expect_err(op).contains("too large"), "{op}");
+        }
+        assert_eq!(
+            shape(r#"{"kind": "conv2d", "in_channels": 1, "out_channels": 2, "kernel": 1, "padding": 5}"#),
+            Ok(vec![2, 18, 18])
+        );
+    }
 }

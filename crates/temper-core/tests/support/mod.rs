@@ -86,7 +86,7 @@ impl Observer for Silent {
 /// The records of `trials`, without the time they took.
 pub fn run(campaign: &Campaign<'_>, golden: &Golden, trials: &[Trial]) -> Vec<TrialRecord> {
     let mut records = Vec::new();
-    let stopped = campaign.run(golden, trials, &Silent, |block| {
+    let stopped = campaign.run(golden, trials.iter().copied(), &Silent, |block| {
         records.extend(block.into_iter().map(|record| TrialRecord { cpu_seconds: 0.0, ..record }));
         ControlFlow::<()>::Continue(())
     });

@@ -172,21 +172,17 @@ pub(crate) fn run_campaign(
     if torn > 0 {
         eprintln!("note: {torn} unfinished records of a killed run are dropped; their trials run again");
     }
-    let trials: Vec<_> = campaign.plan().trials().filter(|trial| !done.contains_key(&trial.id)).collect();
-    if trials.is_empty() {
+    let (all, mut recorded) = (campaign.plan().len(), done.len() as u64);
+    if recorded == all {
         return Ok(dir);
     }
     if !done.is_empty() {
-        eprintln!(
-            "{} of {} trials are recorded already",
-            grouped(done.len() as u64),
-            grouped(campaign.plan().len())
-        );
+        eprintln!("{} of {} trials are recorded already", grouped(recorded), grouped(all));
     }
     let mut log = dir.begin_attempt(&attempt_name())?;
-    let mut recorded = done.len() as u64;
-    let bar = Inferences::new("campaign", trials.len() as u64 * images);
-    let failed = campaign.run(&golden, &trials, &bar, |records| match log.append(&records) {
+    let bar = Inferences::new("campaign", (all - recorded).saturating_mul(images));
+    let trials = campaign.plan().trials().filter(|trial| !done.contains_key(&trial.id));
+    let failed = campaign.run(&golden, trials, &bar, |records| match log.append(&records) {
         Ok(()) => {
             recorded += records.len() as u64;
             ControlFlow::Continue(())
@@ -197,7 +193,6 @@ pub(crate) fn run_campaign(
     if let Some(error) = failed {
         return Err(error.into());
     }
-    let all = campaign.plan().len();
     if recorded < all { Err(Incomplete { done: recorded, all }.into()) } else { Ok(dir) }
 }
 

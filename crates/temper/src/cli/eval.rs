@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use temper_core::data::{Dataset, Split, load};
-use temper_core::execution::{Program, logits, top_class};
+use temper_core::execution::{Program, count_correct, logits};
 use temper_core::network::Model;
 
 use super::data_dir::{DATA_DIR_HELP, resolve_data_dir};
@@ -61,7 +61,7 @@ struct Evaluation {
     data: String,
     split: Split,
     images: usize,
-    correct: usize,
+    correct: u64,
     accuracy: f64,
     seconds: f64,
     images_per_second: f64,
@@ -77,6 +77,7 @@ pub(crate) fn load_data(
     let data = load(name, split, &resolve_data_dir(data_dir)?)?;
     let Some(limit) = limit else { return Ok(data) };
     let found = data.len();
+    ensure!(limit > 0, "limit: expected at least 1 image, found 0");
     ensure!(limit <= found, "limit: {limit} images are wanted, but {name} ({split}) has only {found}");
     data.take(limit).context("limit")
 }
@@ -99,9 +100,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
         args.threads.install(|| logits(&program, &weights, &inputs, &|images| bar.inferences(images)))?;
     let seconds = began.elapsed().as_secs_f64();
     bar.finish();
-    let outputs = outputs.chunks_exact(program.output_len());
-    let right = |(logits, label): &(&[f32], &u8)| top_class(logits) == Some(usize::from(**label));
-    let correct = outputs.zip(data.labels()).filter(right).count();
+    let correct = count_correct(&outputs, data.labels());
     let images = data.len();
     let evaluation = Evaluation {
         model: args.model.clone(),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use temper_core::data::{Layout, Preprocessing};
@@ -50,6 +50,7 @@ pub(crate) struct ImportArgs {
 
 /// Options of an architecture; what is not given is read off the weights.
 #[derive(Debug, Args)]
+#[group(conflicts_with = "onnx")]
 #[command(next_help_heading = "Architecture (what is not given is read off the weights)")]
 struct ArchitectureArgs {
     /// Shape of an input image
@@ -158,12 +159,26 @@ fn import_onnx(file: &Path) -> Result<Imported> {
 fn import_weights(arch: &str, file: &Path, args: &ImportArgs) -> Result<Imported> {
     let weights = read_weights(file, args.key.as_deref())?;
     let blank = if Path::new(arch).extension().is_some() {
+        let given = args.architecture.options() != ArchitectureOptions::default();
+        ensure!(!given, "{arch} describes the whole network: leave the options of architectures out");
         let text = std::fs::read_to_string(arch).with_context(|| format!("cannot read {arch}"))?;
         let description: GraphDescription =
             toml::from_str(&text).with_context(|| format!("{arch} describes no network"))?;
+        let (described, held) = (
+            description.parameter_count(),
+            weights.entries().iter().map(|(_, tensor)| tensor.data().len()).sum(),
+        );
+        // Before any memory is taken for them.
+        ensure!(
+            described <= usize::max(held, 1 << 24),
+            "{arch} describes {described} parameters, but {} holds only {held}",
+            file.display()
+        );
         description.build().with_context(|| format!("{arch} describes no network"))?
     } else {
         let family: Family = arch.parse()?;
+        let unused = args.architecture.options().unused(family);
+        ensure!(unused.is_empty(), "{arch} has no option {}", unused.join(", "));
         let shapes = weights.entries().iter().map(|(_, tensor)| tensor.shape());
         let shapes: Vec<&[usize]> = shapes.filter(|shape| shape.len() > 1).collect();
         args.architecture

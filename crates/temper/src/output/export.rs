@@ -4,32 +4,42 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use temper_core::campaign::{CampaignInfo, TrialRecord};
+use temper_core::campaign::{CampaignInfo, Outcomes, TrialRecord};
 
-/// Name and value of every field of a trial, in the order of the columns. The time a trial took is left out: it differs from run
-/// to run.
-fn fields(info: &CampaignInfo, record: &TrialRecord) -> Vec<(&'static str, Value)> {
-    let mut fields = vec![("trial", json!(record.trial)), ("condition", json!(record.condition))];
-    if let Some((axis, value)) = info.conditions.get(record.condition).and_then(|condition| condition.swept) {
-        fields.push((axis.name(), json!(value)));
-    }
-    let outcomes = &record.outcomes;
-    fields.extend([
-        ("draw", json!(record.draw)),
-        ("faults", json!(record.faults)),
-        ("images", json!(outcomes.images)),
-        ("correct", json!(outcomes.correct)),
-        ("accuracy", json!(outcomes.accuracy())),
-        ("masked", json!(outcomes.masked)),
-        ("masked_exact", json!(outcomes.masked_exact)),
-        ("sdc", json!(outcomes.sdc)),
-        ("sdc5", json!(outcomes.sdc5)),
-        ("sdc10", json!(outcomes.sdc10)),
-        ("sdc20", json!(outcomes.sdc20)),
-        ("critical", json!(outcomes.critical)),
-        ("due", json!(outcomes.due)),
+/// The columns, in their order. The time a trial took is left out: it differs from run to run.
+fn columns(info: &CampaignInfo) -> Vec<&'static str> {
+    let swept = info.conditions.first().and_then(|condition| condition.swept).map(|(axis, _)| axis.name());
+    let mut columns = vec!["trial", "condition"];
+    columns.extend(swept);
+    columns.extend([
+        "draw",
+        "faults",
+        "images",
+        "correct",
+        "accuracy",
+        "masked",
+        "masked_exact",
+        "sdc",
+        "sdc5",
+        "sdc10",
+        "sdc20",
+        "critical",
+        "due",
     ]);
-    fields
+    columns
+}
+
+/// A trial's values, one for each column.
+fn values(info: &CampaignInfo, record: &TrialRecord) -> Vec<Value> {
+    let swept = info.conditions.get(record.condition).and_then(|condition| condition.swept);
+    let mut values = vec![json!(record.trial), json!(record.condition)];
+    values.extend(swept.map(|(_, value)| json!(value)));
+    let Outcomes { images, correct, masked, masked_exact, sdc, sdc5, sdc10, sdc20, critical, due } =
+        record.outcomes;
+    values.extend([json!(record.draw), json!(record.faults), json!(images), json!(correct)]);
+    values.push(json!(record.outcomes.accuracy()));
+    values.extend([masked, masked_exact, sdc, sdc5, sdc10, sdc20, critical, due].map(|count| json!(count)));
+    values
 }
 
 /// Writes a header and one line a trial. All fields are numbers, so nothing needs quotes.
@@ -38,15 +48,9 @@ pub(crate) fn csv<'a>(
     records: impl IntoIterator<Item = &'a TrialRecord>,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut header = true;
+    writeln!(out, "{}", columns(info).join(","))?;
     for record in records {
-        let fields = fields(info, record);
-        if header {
-            let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
-            writeln!(out, "{}", names.join(","))?;
-            header = false;
-        }
-        let values: Vec<_> = fields.iter().map(|(_, value)| value.to_string()).collect();
+        let values: Vec<_> = values(info, record).iter().map(Value::to_string).collect();
         writeln!(out, "{}", values.join(","))?;
     }
     Ok(())
@@ -58,8 +62,9 @@ pub(crate) fn json<'a>(
     records: impl IntoIterator<Item = &'a TrialRecord>,
     out: &mut dyn Write,
 ) -> Result<()> {
+    let columns = columns(info);
     let object = |record| -> Map<String, Value> {
-        fields(info, record).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        columns.iter().map(|&name| name.to_owned()).zip(values(info, record)).collect()
     };
     let objects: Vec<_> = records.into_iter().map(object).collect();
     crate::cli::print_json(&objects, out)

@@ -3,7 +3,7 @@
 //! Everyone names modules differently: `fc`, `linear` and `classifier.2` are one and the same layer. Three ways are tried in turn,
 //! each all or nothing: equal names; equal names after common synonyms; the same layers, of the same shapes, in the same order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -47,7 +47,8 @@ pub fn fit(dict: StateDict, network: Network) -> Result<Fitted, FitError> {
         let found: HashMap<String, &Tensor> =
             dict.entries().iter().map(|(name, tensor)| (canonical(name), tensor)).collect();
         let paths: Vec<String> = network.parameters().map(|(path, _)| path).collect();
-        let complete = paths.len() == dict.len() && found.len() == dict.len();
+        let distinct: HashSet<String> = paths.iter().map(|path| canonical(path)).collect();
+        let complete = [paths.len(), found.len(), distinct.len()] == [dict.len(); 3];
         let tensor = |path: String| Some(((*found.get(&canonical(&path))?).clone(), path));
         let matched: Option<Vec<_>> = paths.into_iter().map(tensor).collect();
         matched
@@ -160,7 +161,55 @@ fn differences(dict: &StateDict, network: &Network) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::element::Float;
+    use super::super::state_dict::Builder;
     use super::*;
+    use crate::network::GraphDescription;
+
+    /// A checkpoint of 2×2 weights, each filled with its number.
+    fn weights(names: &[&str]) -> StateDict {
+        let mut builder = Builder::default();
+        for (number, name) in names.iter().enumerate() {
+            builder.tensor((*name).to_owned(), Float::F32, Tensor::full(&[2, 2], number as f32));
+        }
+        builder.finish()
+    }
+
+    /// Two linear layers of those names.
+    fn network(names: [&str; 2]) -> Network {
+        let node = |name: &str| {
+            format!(
+                r#"{{"name": "{name}", "op": {{"kind": "linear", "in_features": 2, "out_features": 2, "bias": false}}}}"#
+            )
+        };
+        let graph = format!(r#"{{"input": [2], "node": [{}, {}]}}"#, node(names[0]), node(names[1]));
+        let graph: GraphDescription = serde_json::from_str(&graph).expect("valid JSON");
+        graph.build().expect("a sound network")
+    }
+
+    /// The first value of each layer's weight: the number of the tensor that went there.
+    fn fitted(names: &[&str], layers: [&str; 2]) -> Result<[f32; 2], FitError> {
+        let fitted = fit(weights(names), network(layers))?;
+        Ok(layers.map(|layer| fitted.network.tensors()[&format!("{layer}.weight")].data()[0]))
+    }
+
+    #[test]
+    fn names_go_before_synonyms_and_synonyms_before_order() {
+        assert_eq!(fitted(&["b.weight", "a.weight"], ["a", "b"]), Ok([1.0, 0.0]));
+        assert_eq!(fitted(&["linear.weight", "res1.weight"], ["layer1", "fc"]), Ok([1.0, 0.0]));
+        assert_eq!(fitted(&["x.weight", "y.weight"], ["a", "b"]), Ok([0.0, 1.0]));
+    }
+
+    #[test]
+    fn no_tensor_is_used_twice() {
+        // Both layers are synonyms of `fc`; only their order tells them apart.
+        assert_eq!(fitted(&["fc.weight", "out.weight"], ["classifier.0", "classifier.2"]), Ok([0.0, 1.0]));
+        assert!(matches!(fitted(&["a.weight"], ["a", "b"]), Err(FitError::Mismatch { .. })));
+        assert!(matches!(
+            fitted(&["a.weight", "b.weight", "c.weight"], ["a", "b"]),
+            Err(FitError::Mismatch { .. })
+        ));
+    }
 
     #[test]
     fn synonyms_become_one_name() {

@@ -34,11 +34,6 @@ impl StateDict {
         &self.entries
     }
 
-    /// The tensors by name, in the order of the checkpoint.
-    pub fn into_entries(self) -> Vec<(String, Tensor)> {
-        self.entries
-    }
-
     /// The tensor of that name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.entries.iter().find(|(other, _)| other == name).map(|(_, tensor)| tensor)

@@ -1,5 +1,6 @@
 //! Reading an architecture's options off the shapes of its weights.
 
+use super::feedforward::{lenet5_features, vgg_stages};
 use super::{Architecture, Family, Nonlinearity, Pooling, Shortcut};
 
 /// Options given by the user; what is absent is inferred.
@@ -22,6 +23,18 @@ pub struct ArchitectureOptions {
 }
 
 impl ArchitectureOptions {
+    /// The names of options that are given but that the family does not have.
+    pub fn unused(&self, family: Family) -> Vec<&'static str> {
+        let lenet = family == Family::Lenet5;
+        let given = [
+            ("shortcut", self.shortcut.is_some() && !matches!(family, Family::CifarResnet(_))),
+            ("padding", self.padding.is_some() && !lenet),
+            ("nonlinearity", self.nonlinearity.is_some() && !lenet && family != Family::Mlp),
+            ("pooling", self.pooling.is_some() && !lenet),
+        ];
+        given.into_iter().filter_map(|(name, unused)| unused.then_some(name)).collect()
+    }
+
     /// The architecture of that family, with what is not given read off the shapes of the weights of its convolutions
     /// (`[out, in, kh, kw]`) and linear layers (`[out, in]`), in order. What cannot be read off is as usual; whether the result
     /// fits the weights is for the caller to see.
@@ -38,9 +51,13 @@ impl ArchitectureOptions {
             Family::Lenet5 => infer_lenet(&convs, &linear, self.input.as_deref(), self.padding),
             _ => (usual.input[1], usual.padding),
         };
+        let input = match (family, linear.first()) {
+            (Family::Mlp, Some([_, features])) => infer_mlp_input(*features),
+            _ => vec![channels, side, side],
+        };
         Architecture {
             family,
-            input: self.input.unwrap_or(vec![channels, side, side]),
+            input: self.input.unwrap_or(input),
             classes,
             widths,
             shortcut,
@@ -64,7 +81,27 @@ fn infer_widths(family: Family, convs: &[[usize; 4]], linear: &[[usize; 2]]) -> 
             let stages = if matches!(family, Family::Resnet(_)) { 4 } else { 3 };
             if widths.len() == stages { widths } else { Vec::new() }
         }
-        _ => Vec::new(),
+        Family::Vgg(depth) => {
+            let mut rest = convs;
+            let mut widths = Vec::new();
+            for layers in vgg_stages(depth) {
+                let Some((stage, behind)) = rest.split_at_checked(layers) else { return Vec::new() };
+                widths.push(stage[layers - 1][0]);
+                rest = behind;
+            }
+            widths
+        }
+        Family::Lenet5 => Vec::new(),
+    }
+}
+
+/// The shape of the images that an MLP with so many inputs reads, if it is that of a known data set.
+fn infer_mlp_input(features: usize) -> Vec<usize> {
+    match features {
+        64 => vec![1, 8, 8],
+        784 => vec![1, 28, 28],
+        3072 => vec![3, 32, 32],
+        features => vec![features],
     }
 }
 
@@ -81,11 +118,9 @@ fn infer_lenet(
     let color = convs.first().is_some_and(|[_, channels, ..]| *channels == 3);
     // Colour images of this size are CIFAR-10's or SVHN's.
     let sides: Vec<usize> = if color { sides.into_iter().rev().collect() } else { sides };
-    let halved = |extent: usize, padding: usize| (extent + 2 * padding).saturating_sub(4) / 2;
     let fits = |side: usize, padding: usize| match (convs.last(), linear.first()) {
         (Some([channels, ..]), Some([_, features])) => {
-            let side = halved(halved(side, padding), 0);
-            channels * side * side == *features
+            lenet5_features(*channels, [side; 2], padding) == *features
         }
         _ => false,
     };
@@ -110,6 +145,9 @@ mod tests {
         let new = Architecture::new;
         for architecture in [
             Architecture { widths: vec![300, 100], classes: 7, ..new(Family::Mlp) },
+            Architecture { widths: vec![20], input: vec![3, 32, 32], ..new(Family::Mlp) },
+            Architecture { widths: vec![4, 6, 8, 8, 10], ..new(Family::Vgg(16)) },
+            Architecture { widths: vec![4, 6, 8, 10, 10], ..new(Family::Vgg(13)) },
             Architecture { widths: vec![6, 16, 120, 84], ..new(Family::Lenet5) },
             Architecture { widths: vec![6, 16, 120, 84], padding: 0, ..new(Family::Lenet5) },
             Architecture {

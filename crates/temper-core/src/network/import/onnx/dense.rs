@@ -1,6 +1,6 @@
 //! Constants while a graph is read: dense arrays of floats, or of small integers that describe shapes.
 
-use super::super::super::shape::MAX_ELEMENTS;
+use super::super::super::shape::MAX_PARAMETER;
 use crate::tensor::element_count;
 
 /// Dimensions a tensor may have. No supported operator makes sense of more.
@@ -34,7 +34,7 @@ impl<T: Copy> Dense<T> {
         match element_count(&shape) {
             // Nothing may have a large extent beside an empty one.
             Some(0) if shape.len() > 1 => Err(format!("a tensor of shape {shape:?} holds no value")),
-            Some(count) if count == data.len() && count <= MAX_ELEMENTS => Ok(Self { shape, data }),
+            Some(count) if count == data.len() && count <= MAX_PARAMETER => Ok(Self { shape, data }),
             _ => Err(format!("{} values do not fill a tensor of shape {shape:?}", data.len())),
         }
     }
