@@ -9,7 +9,7 @@ pub struct ArchitectureOptions {
     pub input: Option<Vec<usize>>,
     /// Number of classes.
     pub classes: Option<usize>,
-    /// Widths (see [`Architecture::widths`]).
+    /// Widths (see [`field@Architecture::widths`]).
     pub widths: Option<Vec<usize>>,
     /// Shortcut of a CIFAR ResNet.
     pub shortcut: Option<Shortcut>,
