@@ -1,7 +1,8 @@
 //! The mean of independent draws.
 
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::student;
 
 /// A mean over independent draws, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -12,7 +13,7 @@ pub struct Estimate {
     pub mean: f64,
     /// Their standard deviation, with n − 1 in the divisor; `None` for a single draw.
     pub std: Option<f64>,
-    /// Bounds of the interval; `None` for a single draw.
+    /// Bounds of the interval; `None` for a single draw, or if the confidence level does not lie between 0 and 1.
     pub interval: Option<(f64, f64)>,
     /// The interval's confidence level.
     pub confidence: f64,
@@ -38,7 +39,7 @@ pub fn t_interval(draws: &[f64], confidence: f64) -> Option<Estimate> {
         (squares / (n - 1) as f64).sqrt()
     });
     let interval = std.and_then(|std| {
-        let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).ok()?.inverse_cdf(0.5 + confidence / 2.0);
+        let t = student::two_sided_quantile(n - 1, confidence)?;
         let half_width = t * std / (n as f64).sqrt();
         Some((mean - half_width, mean + half_width))
     });
