@@ -8,7 +8,7 @@ use temper_core::network::import::onnx;
 
 /// All models of the fixture folder, in the order of their names.
 fn models() -> Vec<Vec<u8>> {
-    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fixtures", "onnx"].iter().collect();
+    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "onnx"].iter().collect();
     let entries = std::fs::read_dir(folder).expect("the fixtures exist");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));

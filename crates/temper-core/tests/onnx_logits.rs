@@ -11,7 +11,7 @@ use temper_core::network::import::onnx;
 pub mod reference;
 
 fn fixture(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "fixtures", "onnx", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "onnx", name].iter().collect()
 }
 
 /// The values of a stored tensor and its first dimension.

@@ -7,7 +7,7 @@ use temper_core::network::import::onnx;
 use temper_core::network::{GraphDescription, Network, NodeId};
 
 fn fixture(name: &str) -> Network {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fixtures", "onnx", name].iter().collect();
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "onnx", name].iter().collect();
     onnx::read(&std::fs::read(path).expect("the fixture exists")).expect("the model is supported").network
 }
 

@@ -56,7 +56,7 @@ const OPERATORS: [&str; 20] = [
 ];
 
 fn models() -> Vec<ModelProto> {
-    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fixtures", "onnx"].iter().collect();
+    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "onnx"].iter().collect();
     let entries = std::fs::read_dir(folder).expect("the fixtures exist");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
