@@ -262,7 +262,8 @@ impl<'a> Campaign<'a> {
         Armed { trial, draw, start }
     }
 
-    /// Runs all trials of a block on some images: the golden activations once, then each trial from the first step it touches.
+    /// Runs all trials of a block on some images: the golden activations once, then each trial from the first step it touches, if
+    /// that is less work than running every trial from the input.
     fn run_chunk(
         &self,
         images: std::ops::Range<usize>,
@@ -275,7 +276,11 @@ impl<'a> Campaign<'a> {
         let expected = &golden.logits[images.start * classes..images.end * classes];
         let labels = &self.inputs.dataset().labels()[images.clone()];
         self.inputs.fill(images.clone(), worker.golden.input_mut(&self.program, images.len()));
-        if armed.iter().any(|armed| armed.start.is_some_and(|start| start > StepId(0))) {
+        // The golden activations pay only if starting behind them saves more than computing them costs.
+        let saved: u64 =
+            armed.iter().filter_map(|armed| armed.start).map(|start| self.program.cost_before(start)).sum();
+        let reuse = saved > self.program.cost();
+        if reuse {
             self.program.run(&worker.weights, &mut worker.golden);
         }
         let run = |armed: &Armed| {
@@ -284,6 +289,7 @@ impl<'a> Campaign<'a> {
                 None => expected,
                 Some(start) => {
                     let undo = armed.draw.strike(&mut worker.weights);
+                    let start = if reuse { start } else { StepId(0) };
                     self.program.run_from(start, &worker.weights, &worker.golden, &mut worker.faulty);
                     undo.undo(&mut worker.weights);
                     worker.faulty.output(&self.program)

@@ -40,6 +40,8 @@ pub(super) struct Value {
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) op: StepOp,
+    /// Multiply-accumulates for one image.
+    cost: u64,
     pub(super) inputs: Vec<usize>,
     pub(super) output: usize,
 }
@@ -101,6 +103,16 @@ impl Program {
     /// Number of steps: what fusion leaves of the nodes.
     pub fn step_count(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Multiply-accumulates for one image of all steps before `step`: what starting there saves.
+    pub fn cost_before(&self, step: StepId) -> u64 {
+        self.steps[..step.0].iter().map(|step| step.cost).sum()
+    }
+
+    /// Multiply-accumulates for one image of the whole network.
+    pub fn cost(&self) -> u64 {
+        self.cost_before(StepId(self.steps.len()))
     }
 
     /// The step that reads a parameter.
@@ -267,7 +279,8 @@ impl<'a> Compiler<'a> {
             value_of[draft.output.0] = Some(values.len());
             step_weights.push(pack(network, draft, steps.len(), &mut places));
             let len = network.shape(draft.output).iter().product();
-            steps.push(Step { op: draft.op.clone(), inputs, output: values.len() });
+            let cost = draft.layer.map_or(0, |layer| network.multiply_accumulates(layer));
+            steps.push(Step { op: draft.op.clone(), cost, inputs, output: values.len() });
             values.push(Value { len, made: Some(steps.len() - 1), buffer: 0 });
         }
         for id in (0..network.nodes().len()).map(NodeId).filter(|id| self.view_of[id.0].is_some()) {
