@@ -1,24 +1,15 @@
 //! The native executor against the plain reference evaluator, for every operator and every architecture of the zoo.
 
 mod reference;
+pub mod support;
 
 use std::collections::BTreeMap;
 
+use support::noise;
 use temper_core::Tensor;
 use temper_core::execution::{ParameterId, Program, Workspace};
 use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Pooling, Shortcut};
 use temper_core::network::{GraphDescription, Network, NodeId};
-
-/// Reproducible values in −1..1.
-fn noise(seed: u64) -> impl FnMut() -> f32 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
 
 /// The same network with random parameters, scaled so that activations neither vanish nor explode.
 fn randomised(network: Network, seed: u64) -> Network {
