@@ -1,75 +1,23 @@
 //! Running trials.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use rayon::prelude::*;
-use thiserror::Error;
 
-use super::identity::Identity;
+use super::campaign::{Campaign, TrialFaults};
 use super::outcome::Outcomes;
-use super::plan::{Plan, Trial};
+use super::plan::Trial;
 use super::record::TrialRecord;
-use super::spec::{CampaignSpec, SpecError};
-use crate::data::{Dataset, Inputs, Preprocessing, PreprocessingError};
-use crate::execution::{Program, StepId, Weights, Workspace, chunk_size, count_correct, logits};
-use crate::fault::{Fault, FaultDraw, FaultError, trial_stream};
-use crate::network::{Network, Op};
+use super::variant::{GoldenRun, Variant};
+use crate::execution::{StepId, Weights, Workspace, chunk_size, top_class};
+use crate::fault::{Change, FaultSite, changes, strike, undo};
 
-/// A campaign resolved against a network and a data set, ready to run.
-#[derive(Debug)]
-pub struct Campaign<'a> {
-    identity: Identity,
-    plan: Plan,
-    seed: u64,
-    /// The faults of each condition.
-    faults: Vec<Vec<Fault>>,
-    program: Program,
-    weights: Weights,
-    inputs: Inputs<'a>,
-    /// Whether the network's outputs are probabilities already.
-    probabilities: bool,
-}
-
-/// Why a campaign cannot run.
-#[derive(Debug, Error)]
-pub enum CampaignError {
-    /// The specification makes no sense by itself.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// A fault does not fit the network.
-    #[error("fault {number}, {condition}")]
-    Fault {
-        /// Which `[[fault]]`, from 1.
-        number: usize,
-        /// Which condition, such as `count = 27`.
-        condition: String,
-        /// What is wrong.
-        source: FaultError,
-    },
-    /// The images do not fit the network.
-    #[error(transparent)]
-    Data(#[from] PreprocessingError),
-    /// The network has another number of outputs than the data has classes.
-    #[error("the network has {outputs} outputs, but {data} has {classes} classes")]
-    Classes {
-        /// Values in the network's output.
-        outputs: usize,
-        /// Name of the data set.
-        data: String,
-        /// Its number of classes.
-        classes: usize,
-    },
-}
-
-/// The fault-free run.
+/// The fault-free runs, one for every way the conditions store the network.
 #[derive(Debug, Clone)]
 pub struct Golden {
-    /// Outputs for all images, `[images, classes]`.
-    pub logits: Vec<f32>,
-    /// Number of images whose label is the top class.
-    pub correct: u64,
+    pub(super) runs: Vec<GoldenRun>,
 }
 
 /// What the engine tells while it runs.
@@ -84,98 +32,43 @@ pub trait Observer: Sync {
 /// computed once for many trials, and not much longer, so that little is lost when the process is killed.
 const BLOCK_INFERENCES: usize = 16_384;
 
-/// Sites that a block of trials may hold in memory; one trial may exceed it alone.
-const BLOCK_SITES: usize = 1 << 22;
+/// Sites that a block of trials, or a chunk of images under one trial, may hold in memory; one trial or image may exceed it alone.
+const MOST_SITES: usize = 1 << 22;
 
-/// What each thread needs of its own.
+/// What each thread needs of its own to run one stored network.
 struct Worker {
     weights: Weights,
     golden: Workspace,
     faulty: Workspace,
 }
 
+/// Each thread's workers, made when first needed.
+type Workers = Vec<Mutex<Vec<Option<Worker>>>>;
+
 /// A trial of a block, with its faults drawn.
 struct Armed {
     trial: Trial,
-    draw: FaultDraw,
-    /// The first step that reads a struck parameter; `None` without faults.
+    faults: TrialFaults,
+    /// What permanent faults make of the parameters.
+    changes: Vec<Change>,
+    /// The first step that may have to run again; `None` if no fault changes anything.
     start: Option<StepId>,
 }
 
-impl<'a> Campaign<'a> {
-    /// Resolves a specification against a network and (already limited) data.
-    ///
-    /// # Errors
-    /// When a fault, the images or the number of classes do not fit the network.
-    pub fn new(
-        spec: &CampaignSpec,
-        network: &Network,
-        preprocessing: &Preprocessing,
-        data: &'a Dataset,
-    ) -> Result<Self, CampaignError> {
-        let conditions = spec.conditions()?;
-        let inputs = preprocessing.bind(data, network.input_shape())?;
-        let (program, weights) = Program::compile(network, &[]);
-        if program.output_len() != data.classes() {
-            let (outputs, classes) = (program.output_len(), data.classes());
-            return Err(CampaignError::Classes { outputs, data: data.name().to_owned(), classes });
-        }
-        let mut faults = Vec::new();
-        for condition in &conditions {
-            let resolve = |(i, fault): (usize, &crate::fault::FaultSpec)| {
-                fault.resolve(network).map_err(|source| {
-                    let swept = condition.swept;
-                    let condition = swept
-                        .map_or("no sweep".to_owned(), |(axis, value)| format!("{} = {value}", axis.name()));
-                    CampaignError::Fault { number: i + 1, condition, source }
-                })
-            };
-            faults.push(spec.faults_of(condition).iter().enumerate().map(resolve).collect::<Result<_, _>>()?);
-        }
-        Ok(Self {
-            identity: Identity::new(spec, network, preprocessing, data),
-            plan: Plan { conditions, draws: spec.trials.count },
-            seed: spec.seed,
-            faults,
-            program,
-            weights,
-            inputs,
-            probabilities: ends_in_softmax(network),
-        })
-    }
+/// What came of a trial on some images.
+#[derive(Default, Clone)]
+struct Part {
+    outcomes: Outcomes,
+    cpu_seconds: f64,
+    faults: u64,
+    predictions: Vec<Option<u8>>,
+}
 
-    /// What this campaign is, in hashes.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// All its trials.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// Number of images each trial runs.
-    pub fn images(&self) -> usize {
-        self.inputs.len()
-    }
-
-    /// Number of different sites under each condition, over all faults.
-    pub fn sites(&self, condition: usize) -> u64 {
-        self.faults[condition].iter().map(Fault::sites).sum()
-    }
-
-    /// The faults of a trial: a pure function of the campaign's seed and the trial's id.
-    pub fn draw(&self, trial: Trial) -> FaultDraw {
-        let mut stream = trial_stream(self.seed, trial.id);
-        let sites = self.faults[trial.condition].iter().flat_map(|fault| fault.draw(&mut stream).sites);
-        FaultDraw { sites: sites.collect() }
-    }
-
+impl Campaign<'_> {
     /// Runs without faults.
     pub fn golden(&self, observer: &dyn Observer) -> Golden {
-        let logits =
-            logits(&self.program, &self.weights, &self.inputs, &|images| observer.inferences(images));
-        Golden { correct: count_correct(&logits, self.inputs.dataset().labels()), logits }
+        let golden = |variant: &Variant| variant.golden(&self.inputs, &|images| observer.inferences(images));
+        Golden { runs: self.variants.iter().map(golden).collect() }
     }
 
     /// Runs trials on the current rayon pool and hands over their records, a block at a time and in the given order. Stops early
@@ -187,8 +80,8 @@ impl<'a> Campaign<'a> {
         observer: &dyn Observer,
         mut record: impl FnMut(Vec<TrialRecord>) -> ControlFlow<B>,
     ) -> Option<B> {
-        let workers: Vec<Mutex<Option<Worker>>> =
-            (0..rayon::current_num_threads()).map(|_| Mutex::new(None)).collect();
+        let slot = |_| Mutex::new((0..self.variants.len()).map(|_| None).collect());
+        let workers: Workers = (0..rayon::current_num_threads()).map(slot).collect();
         let mut trials = trials.into_iter().peekable();
         while trials.peek().is_some() && !observer.is_cancelled() {
             let block = self.next_block(&mut trials);
@@ -204,13 +97,25 @@ impl<'a> Campaign<'a> {
         let most = (BLOCK_INFERENCES / self.images()).clamp(4, 256);
         let mut block = Vec::new();
         let mut sites = 0;
-        while block.len() < most && sites < BLOCK_SITES {
+        while block.len() < most && sites < MOST_SITES {
             let Some(trial) = trials.next() else { break };
             let armed = self.arm(trial);
-            sites += armed.draw.sites.len();
+            sites += armed.faults.permanent_sites();
             block.push(armed);
         }
         block
+    }
+
+    fn arm(&self, trial: Trial) -> Armed {
+        let faults = self.faults_of(trial);
+        let variant = self.variant_of(trial);
+        let permanent: Vec<FaultSite> = faults.permanent().copied().collect();
+        let changes = changes(&variant.memory, &permanent);
+        let changed = changes.iter().map(|change| variant.program.step_of(change.parameter)).min();
+        let activations = permanent.iter().map(|site| site.tensor);
+        let activations = activations.filter(|id| variant.memory.tensor(*id).tap().is_some());
+        let touched = variant.first_step(activations.chain(faults.transient_tensors()));
+        Armed { trial, start: changed.into_iter().chain(touched).min(), faults, changes }
     }
 
     fn run_block(
@@ -218,100 +123,160 @@ impl<'a> Campaign<'a> {
         golden: &Golden,
         armed: &[Armed],
         observer: &dyn Observer,
-        workers: &[Mutex<Option<Worker>>],
+        workers: &Workers,
     ) -> Vec<TrialRecord> {
         let images = self.images();
-        // Small enough that all threads have work.
-        let chunk = chunk_size(&self.program).min(images.div_ceil(4 * workers.len())).max(1);
+        let chunk = self.chunk(armed).min(images.div_ceil(4 * workers.len())).max(1);
         let starts: Vec<usize> = (0..images).step_by(chunk).collect();
-        let none = || vec![(Outcomes::default(), 0.0); armed.len()];
-        let totals = starts
+        let parts: Vec<Vec<Part>> = starts
             .into_par_iter()
             .map(|start| {
                 let index = rayon::current_thread_index().unwrap_or(0);
                 let mut slot = workers[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let worker = slot.get_or_insert_with(|| Worker {
-                    weights: self.weights.clone(),
-                    golden: Workspace::recording(&self.program),
-                    faulty: Workspace::new(&self.program),
-                });
-                self.run_chunk(start..images.min(start + chunk), golden, armed, worker, observer)
+                self.run_chunk(start..images.min(start + chunk), golden, armed, &mut slot, observer)
             })
-            .reduce(none, |mut totals, part| {
-                for (total, part) in totals.iter_mut().zip(part) {
-                    total.0 += part.0;
-                    total.1 += part.1;
-                }
-                totals
-            });
-        let record = |(armed, (outcomes, cpu_seconds)): (&Armed, (Outcomes, f64))| TrialRecord {
-            campaign: self.identity.campaign.clone(),
-            trial: armed.trial.id,
-            condition: armed.trial.condition,
-            draw: armed.trial.draw,
-            faults: armed.draw.sites.len() as u64,
-            outcomes,
-            cpu_seconds,
+            .collect();
+        let record = |(i, armed): (usize, &Armed)| {
+            let mut whole = Part { faults: armed.faults.permanent_sites() as u64, ..Part::default() };
+            for part in parts.iter().map(|parts| &parts[i]) {
+                whole.outcomes += part.outcomes;
+                whole.cpu_seconds += part.cpu_seconds;
+                whole.faults += part.faults;
+                whole.predictions.extend_from_slice(&part.predictions);
+            }
+            TrialRecord {
+                campaign: self.identity().campaign.clone(),
+                trial: armed.trial.id,
+                condition: armed.trial.condition,
+                draw: armed.trial.draw,
+                faults: whole.faults,
+                outcomes: whole.outcomes,
+                predictions: self.records_predictions().then_some(whole.predictions),
+                cpu_seconds: whole.cpu_seconds,
+            }
         };
-        armed.iter().zip(totals).map(record).collect()
+        armed.iter().enumerate().map(record).collect()
     }
 
-    fn arm(&self, trial: Trial) -> Armed {
-        let draw = self.draw(trial);
-        let start = draw.sites.iter().map(|site| self.program.step_of(site.parameter)).min();
-        Armed { trial, draw, start }
+    /// Images that run together: few enough that all threads have work, that the sites of one trial fit in memory, and a single
+    /// one where every image has parameters of its own.
+    fn chunk(&self, armed: &[Armed]) -> usize {
+        let mut chunk = usize::MAX;
+        for armed in armed {
+            let variant = self.variant_of(armed.trial);
+            let sites = armed.faults.transient_sites_per_image();
+            let strikes_parameters =
+                armed.faults.transient_tensors().any(|id| variant.memory.tensor(id).parameter().is_some());
+            let most = if strikes_parameters { 1 } else { MOST_SITES / sites.max(1) };
+            chunk = chunk.min(chunk_size(&variant.program)).min(most.max(1));
+        }
+        chunk
     }
 
-    /// Runs all trials of a block on some images: the golden activations once, then each trial from the first step it touches, if
-    /// that is less work than running every trial from the input.
+    /// Runs all trials of a block on some images, those of each stored network together.
     fn run_chunk(
         &self,
-        images: std::ops::Range<usize>,
+        images: Range<usize>,
         golden: &Golden,
         armed: &[Armed],
-        worker: &mut Worker,
+        workers: &mut [Option<Worker>],
         observer: &dyn Observer,
-    ) -> Vec<(Outcomes, f64)> {
-        let classes = self.program.output_len();
-        let expected = &golden.logits[images.start * classes..images.end * classes];
-        let labels = &self.inputs.dataset().labels()[images.clone()];
-        self.inputs.fill(images.clone(), worker.golden.input_mut(&self.program, images.len()));
-        // The golden activations pay only if starting behind them saves more than computing them costs.
-        let saved: u64 =
-            armed.iter().filter_map(|armed| armed.start).map(|start| self.program.cost_before(start)).sum();
-        let reuse = saved > self.program.cost();
-        if reuse {
-            self.program.run(&worker.weights, &mut worker.golden);
-        }
-        let run = |armed: &Armed| {
-            let began = Instant::now();
-            let faulty = match armed.start {
-                None => expected,
-                Some(start) => {
-                    let undo = armed.draw.strike(&mut worker.weights);
-                    let start = if reuse { start } else { StepId(0) };
-                    self.program.run_from(start, &worker.weights, &worker.golden, &mut worker.faulty);
-                    undo.undo(&mut worker.weights);
-                    worker.faulty.output(&self.program)
-                }
-            };
-            let mut outcomes = Outcomes::default();
-            let outputs = expected.chunks_exact(classes).zip(faulty.chunks_exact(classes));
-            for ((golden, faulty), &label) in outputs.zip(labels) {
-                outcomes.count(golden, faulty, label, self.probabilities);
+    ) -> Vec<Part> {
+        let mut parts = vec![Part::default(); armed.len()];
+        for (number, variant) in self.variants.iter().enumerate() {
+            let mine: Vec<usize> =
+                (0..armed.len()).filter(|&i| self.variant_number(armed[i].trial) == number).collect();
+            if mine.is_empty() {
+                continue;
             }
-            observer.inferences(images.len());
-            (outcomes, began.elapsed().as_secs_f64())
-        };
-        armed.iter().map(run).collect()
+            let worker = workers[number].get_or_insert_with(|| Worker {
+                weights: variant.weights.clone(),
+                golden: Workspace::recording(&variant.program),
+                faulty: Workspace::new(&variant.program),
+            });
+            let chunk = Chunk { campaign: self, variant, images: images.clone(), golden: &golden.runs[number] };
+            let reuse = chunk.prepare(mine.iter().map(|&i| &armed[i]), worker);
+            for i in mine {
+                parts[i] = chunk.run(&armed[i], reuse, worker);
+                observer.inferences(images.len());
+            }
+        }
+        parts
     }
 }
 
-/// Whether a network's outputs are those of a softmax, perhaps in another shape.
-fn ends_in_softmax(network: &Network) -> bool {
-    let mut last = network.node(network.output());
-    while matches!(last.op, Op::Flatten | Op::Reshape { .. } | Op::Dropout) {
-        last = network.node(last.inputs[0]);
+/// Some images that run together through one stored network.
+struct Chunk<'a> {
+    campaign: &'a Campaign<'a>,
+    variant: &'a Variant,
+    images: Range<usize>,
+    golden: &'a GoldenRun,
+}
+
+impl Chunk<'_> {
+    /// Fills in the images, and computes their golden activations if starting behind them saves more than computing them costs:
+    /// returns whether it does.
+    fn prepare<'a>(&self, armed: impl Iterator<Item = &'a Armed>, worker: &mut Worker) -> bool {
+        let program = &self.variant.program;
+        let input = worker.golden.input_mut(program, self.images.len());
+        self.campaign.inputs.fill(self.images.clone(), input);
+        let saved: u64 = armed.filter_map(|armed| armed.start).map(|start| program.cost_before(start)).sum();
+        let reuse = saved > program.cost();
+        if reuse {
+            self.variant.record(&worker.weights, &mut worker.golden);
+        }
+        reuse
     }
-    matches!(last.op, Op::Softmax { .. })
+
+    /// Runs one trial on these images and compares every output with the golden one.
+    fn run(&self, armed: &Armed, reuse: bool, worker: &mut Worker) -> Part {
+        let began = Instant::now();
+        let classes = self.variant.program.output_len();
+        let expected = &self.golden.logits[self.images.start * classes..self.images.end * classes];
+        let mut part = Part::default();
+        let faulty = match armed.start {
+            None => expected,
+            Some(start) => {
+                part.faults = self.strike_and_run(armed, if reuse { start } else { StepId(0) }, worker);
+                worker.faulty.output(&self.variant.program)
+            }
+        };
+        let labels = &self.campaign.inputs.dataset().labels()[self.images.clone()];
+        let outputs = expected.chunks_exact(classes).zip(faulty.chunks_exact(classes));
+        for ((golden, faulty), &label) in outputs.zip(labels) {
+            part.outcomes.count(golden, faulty, label, self.campaign.probabilities);
+            if self.campaign.records_predictions() {
+                part.predictions.push(top_class(faulty).map(|class| class as u8));
+            }
+        }
+        part.cpu_seconds = began.elapsed().as_secs_f64();
+        part
+    }
+
+    /// Leaves the faulty outputs in the worker, and its weights as they were; returns the number of sites drawn anew for these images.
+    fn strike_and_run(&self, armed: &Armed, start: StepId, worker: &mut Worker) -> u64 {
+        let own: Vec<Vec<FaultSite>> = if armed.faults.has_transient() {
+            let sites = |image| self.campaign.sites_of_image(armed.trial, &armed.faults, image as u64);
+            self.images.clone().map(sites).collect()
+        } else {
+            vec![armed.faults.permanent().copied().collect()]
+        };
+        let of_image = |image: usize| own[if own.len() == 1 { 0 } else { image }].as_slice();
+        let sites: Vec<&[FaultSite]> = (0..self.images.len()).map(of_image).collect();
+        // Parameters struck anew for every image run one image at a time.
+        let anew = match (armed.faults.has_transient(), self.images.len()) {
+            (true, 1) => Some(changes(&self.variant.memory, sites[0])),
+            _ => None,
+        };
+        let changes = anew.as_deref().unwrap_or(&armed.changes);
+        strike(changes, &mut worker.weights);
+        self.variant.run_faulty(start, &worker.weights, &worker.golden, &mut worker.faulty, &sites);
+        undo(changes, &self.variant.weights, &mut worker.weights);
+        let permanent = armed.faults.permanent_sites();
+        if armed.faults.has_transient() {
+            own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
+        } else {
+            0
+        }
+    }
 }

@@ -1,38 +1,34 @@
 //! What a campaign will do, before it does it.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Axis;
+use super::record::TrialRecord;
+use super::sweep::Swept;
+use super::trials::Precision;
+use crate::statistics::{Decision, StoppingRule};
 
-/// The value of a swept field.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SweptValue {
-    /// A count or a bit.
-    Integer(u64),
-    /// A rate.
-    Real(f64),
-}
-
-impl fmt::Display for SweptValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Integer(value) => value.fmt(f),
-            Self::Real(value) if *value != 0.0 && value.abs() < 1e-2 => write!(f, "{value:e}"),
-            Self::Real(value) => value.fmt(f),
-        }
-    }
-}
-
-/// One point of a sweep.
+/// One combination of swept values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// Its place in the sweep.
     pub id: usize,
-    /// The swept field and its value; `None` without a sweep.
-    pub swept: Option<(Axis, SweptValue)>,
+    /// The swept fields and their values; none without a sweep.
+    pub swept: Vec<Swept>,
+    /// Number of different sites, over all faults that are drawn.
+    pub sites: u64,
+    /// Draws; the most there can be, where draws stop by precision.
+    pub draws: u64,
+}
+
+impl Condition {
+    /// The swept fields and values, as `format = int8, bit = 3`.
+    pub fn label(&self) -> String {
+        let pairs: Vec<_> =
+            self.swept.iter().map(|Swept { axis, value }| format!("{axis} = {value}")).collect();
+        pairs.join(", ")
+    }
 }
 
 /// One draw under one condition.
@@ -47,35 +43,87 @@ pub struct Trial {
 }
 
 /// All trials of a campaign. Trials are numbered draw by draw through all conditions, so that an interrupted campaign has nearly
-/// equally many draws of each.
-#[derive(Debug, Clone, PartialEq)]
+/// equally many draws of each: `id = draw · conditions + condition`. Where conditions have different numbers of draws, some numbers are
+/// not used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The conditions.
     pub conditions: Vec<Condition>,
-    /// Draws for each condition.
-    pub draws: u64,
+    /// When a condition has enough draws, if not by their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
 }
 
 impl Plan {
-    /// Number of trials.
+    /// Number of trials; the most there can be, where draws stop by precision.
     pub fn len(&self) -> u64 {
-        self.draws * self.conditions.len() as u64
+        self.conditions.iter().map(|condition| condition.draws).sum()
     }
 
-    /// Whether there is no trial; never so.
+    /// Whether there is no trial.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The trials in the order of their ids.
-    pub fn trials(&self) -> impl Iterator<Item = Trial> + use<> {
-        let conditions = self.conditions.len();
-        (0..self.draws).flat_map(move |draw| {
-            (0..conditions).map(move |condition| Trial {
-                id: draw * conditions as u64 + condition as u64,
-                condition,
-                draw,
-            })
+    pub fn trials(&self) -> impl Iterator<Item = Trial> + use<'_> {
+        let most = self.conditions.iter().map(|condition| condition.draws).max().unwrap_or(0);
+        (0..most).flat_map(move |draw| {
+            let has = move |condition: &&Condition| draw < condition.draws;
+            self.conditions.iter().filter(has).map(move |condition| self.trial(condition.id, draw))
         })
+    }
+
+    /// A draw under a condition.
+    fn trial(&self, condition: usize, draw: u64) -> Trial {
+        Trial { id: draw * self.conditions.len() as u64 + condition as u64, condition, draw }
+    }
+
+    /// The trial of that id, if there is one.
+    pub fn find(&self, id: u64) -> Option<Trial> {
+        let conditions = self.conditions.len() as u64;
+        let condition = self.conditions.get(usize::try_from(id.checked_rem(conditions)?).ok()?)?;
+        let draw = id / conditions;
+        (draw < condition.draws).then(|| self.trial(condition.id, draw))
+    }
+
+    /// The trials to run next, given what is recorded: all that are missing, or where draws stop by precision those before the next
+    /// look of each condition that is not known well enough yet. None: the campaign is complete.
+    pub fn pending<'a>(
+        &'a self,
+        records: &'a BTreeMap<u64, TrialRecord>,
+    ) -> impl Iterator<Item = Trial> + use<'a> {
+        let rule = self.precision.and_then(|precision| precision.rule().ok());
+        let enough: Option<Vec<u64>> = rule.map(|rule| {
+            self.conditions.iter().map(|condition| self.draws_wanted(&rule, condition, records)).collect()
+        });
+        let wanted = move |trial: &Trial| {
+            enough.as_ref().is_none_or(|enough| trial.draw < enough[trial.condition])
+                && !records.contains_key(&trial.id)
+        };
+        self.trials().filter(wanted)
+    }
+
+    /// Draws that a condition needs before it can be decided whether they are enough, or those that were enough.
+    fn draws_wanted(
+        &self,
+        rule: &StoppingRule,
+        condition: &Condition,
+        records: &BTreeMap<u64, TrialRecord>,
+    ) -> u64 {
+        match rule.decide(&self.accuracies(condition, records)) {
+            Ok(Decision::Continue { next_look }) => next_look as u64,
+            Ok(Decision::Stop { estimate, .. }) => estimate.draws as u64,
+            // Accuracies are fractions; without a decision all draws are made.
+            Err(_) => condition.draws,
+        }
+    }
+
+    /// The accuracies of a condition's draws, as far as they are recorded without a gap.
+    pub fn accuracies(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Vec<f64> {
+        (0..condition.draws)
+            .map_while(|draw| records.get(&self.trial(condition.id, draw).id))
+            .map(|record| record.outcomes.accuracy())
+            .collect()
     }
 }

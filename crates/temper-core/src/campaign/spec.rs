@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::plan::{Condition, SweptValue};
+use super::sweep::SweepSpec;
+use super::trials::TrialsSpec;
 use crate::data::Split;
-use crate::fault::{BitSelection, FaultSpec};
+use crate::fault::FaultSpec;
+use crate::memory::{Layers, StorageSpec};
 
 /// A campaign specification: the whole of a `campaign.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,14 +21,23 @@ pub struct CampaignSpec {
     pub model: ModelSpec,
     /// The images.
     pub data: DataSpec,
+    /// The images from which the ranges of quantised activations are found.
+    #[serde(default, skip_serializing_if = "CalibrationSpec::is_default")]
+    pub calibration: CalibrationSpec,
+    /// In which formats the network is stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage: Vec<StorageSpec>,
     /// What is struck; several entries act together, in order.
     #[serde(rename = "fault")]
     pub faults: Vec<FaultSpec>,
-    /// One field of the faults taken through several values; a single condition if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sweep: Option<SweepSpec>,
+    /// Fields of the faults and the storage taken through several values; a single condition if absent.
+    #[serde(default, skip_serializing_if = "SweepSpec::is_empty")]
+    pub sweep: SweepSpec,
     /// How many draws.
     pub trials: TrialsSpec,
+    /// What is recorded of a trial beside its counts.
+    #[serde(default, skip_serializing_if = "RecordSpec::is_default")]
+    pub record: RecordSpec,
 }
 
 /// `[model]`.
@@ -46,66 +57,56 @@ pub struct DataSpec {
     /// Which part of it.
     #[serde(default = "test_split")]
     pub split: Split,
-    /// Only the first so many images; all, if absent.
+    /// Only so many images; all, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Chooses the `limit` images at random; the first ones, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection_seed: Option<u64>,
 }
 
 const fn test_split() -> Split {
     Split::Test
 }
 
-/// `[sweep]`: exactly one of its fields. The swept field replaces that field in every `[[fault]]`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SweepSpec {
-    /// Numbers of faults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<Vec<u64>>,
-    /// Probabilities of a stored bit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bit_error_rate: Option<Vec<f64>>,
-    /// Probabilities of a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value_fault_rate: Option<Vec<f64>>,
-    /// Bits, one at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bit: Option<Vec<u32>>,
-}
-
-/// `[trials]`.
+/// `[calibration]`: images of the data set of `[data]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrialsSpec {
-    /// Draws for each condition.
-    pub count: u64,
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrationSpec {
+    /// Which part of the data set.
+    pub split: Split,
+    /// Only the first so many images.
+    pub limit: usize,
 }
 
-/// A field that can be swept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Axis {
-    /// Number of faults.
-    Count,
-    /// Probability of a stored bit.
-    BitErrorRate,
-    /// Probability of a value.
-    ValueFaultRate,
-    /// Bit that is struck.
-    Bit,
-}
-
-impl Axis {
-    /// Its name in a specification and in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::BitErrorRate => "bit_error_rate",
-            Self::ValueFaultRate => "value_fault_rate",
-            Self::Bit => "bit",
-        }
+impl Default for CalibrationSpec {
+    fn default() -> Self {
+        Self { split: Split::Train, limit: 512 }
     }
 }
+
+impl CalibrationSpec {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[record]`: what is kept of a trial beside its counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordSpec {
+    /// The top class of every image.
+    pub predictions: bool,
+}
+
+impl RecordSpec {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where in a specification something is: keys, and numbers of array entries.
+pub type SpecPath = Vec<String>;
 
 /// Why a specification makes no sense by itself.
 #[derive(Debug, Error)]
@@ -113,118 +114,120 @@ pub enum SpecError {
     /// Not TOML, an unknown or missing key, or a value of the wrong type. The message points at the place.
     #[error(transparent)]
     Toml(#[from] Box<toml::de::Error>),
-    /// A list without entries, or a count of zero.
-    #[error("{field}: expected at least one, found none")]
-    Empty {
-        /// The field.
-        field: &'static str,
+    /// A value that makes no sense.
+    #[error("{}: {reason}", written(path))]
+    Value {
+        /// Where it is.
+        path: SpecPath,
+        /// What was found and expected.
+        reason: String,
     },
-    /// No axis or several.
-    #[error(
-        "[sweep]: expected exactly one of count, bit_error_rate, value_fault_rate and bit, found {found}"
-    )]
-    Axes {
-        /// What was found.
-        found: String,
-    },
-    /// The same value twice.
-    #[error("[sweep] {axis}: {value} occurs twice")]
-    Repeated {
-        /// The axis.
-        axis: &'static str,
-        /// The value.
-        value: SweptValue,
-    },
-    /// More trials than can be numbered.
-    #[error("[trials] count: {conditions} conditions of {count} draws are more trials than can be numbered")]
-    TooMany {
-        /// Number of conditions.
-        conditions: usize,
-        /// Draws for each.
-        count: u64,
-    },
+}
+
+/// A path as a user would write it: `fault 2, layers`.
+fn written(path: &[String]) -> String {
+    path.join(", ").replace("fault, ", "fault ").replace("storage, ", "storage ")
+}
+
+impl SpecError {
+    pub(super) fn value(path: &[&str], reason: impl Into<String>) -> Self {
+        Self::Value { path: path.iter().map(|&key| key.to_owned()).collect(), reason: reason.into() }
+    }
 }
 
 impl CampaignSpec {
     /// Reads a specification from TOML.
     ///
     /// # Errors
-    /// When the text is not such a specification, or an amount of anything is zero.
+    /// When the text is not such a specification, or an amount of anything is zero. The message shows the place.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let spec: Self = toml::from_str(text).map_err(Box::new)?;
-        spec.conditions()?;
+        spec.check()?;
         Ok(spec)
     }
 
-    /// The conditions, in the order of the sweep.
-    pub(super) fn conditions(&self) -> Result<Vec<Condition>, SpecError> {
+    /// Checks what can be checked without a network.
+    pub(super) fn check(&self) -> Result<(), SpecError> {
         if self.faults.is_empty() {
-            return Err(SpecError::Empty { field: "[[fault]]" });
-        }
-        if self.trials.count == 0 {
-            return Err(SpecError::Empty { field: "[trials] count" });
+            return Err(SpecError::value(&["fault"], "expected at least one, found none"));
         }
         if self.data.limit == Some(0) {
-            return Err(SpecError::Empty { field: "[data] limit" });
+            return Err(SpecError::value(&["data", "limit"], "expected at least 1, found 0"));
         }
-        let conditions = match &self.sweep {
-            None => vec![Condition { id: 0, swept: None }],
-            Some(sweep) => sweep.conditions()?,
-        };
-        let count = self.trials.count;
-        match count.checked_mul(conditions.len() as u64) {
-            Some(_) => Ok(conditions),
-            None => Err(SpecError::TooMany { conditions: conditions.len(), count }),
+        if self.data.selection_seed.is_some() && self.data.limit.is_none() {
+            return Err(SpecError::value(
+                &["data", "selection_seed"],
+                "all images are used; give a limit to choose some of them",
+            ));
         }
+        if self.calibration.limit == 0 {
+            return Err(SpecError::value(&["calibration", "limit"], "expected at least 1, found 0"));
+        }
+        self.trials.check()?;
+        for (i, fault) in self.faults.iter().enumerate() {
+            let alone = FaultSpec { list: fault.list.clone(), listed: fault.listed.clone(), ..FaultSpec::default() };
+            if fault.list.is_some() && *fault != alone {
+                let number = (i + 1).to_string();
+                return Err(SpecError::value(
+                    &["fault", &number, "list"],
+                    "a list says all there is of its faults; leave every other field out",
+                ));
+            }
+        }
+        self.sweep.check(self)
     }
 
-    /// The faults of one condition.
-    pub(super) fn faults_of(&self, condition: &Condition) -> Vec<FaultSpec> {
-        let mut faults = self.faults.clone();
-        if let Some((axis, value)) = condition.swept {
-            for fault in &mut faults {
-                match (axis, value) {
-                    (Axis::Count, SweptValue::Integer(count)) => fault.count = Some(count),
-                    (Axis::Bit, SweptValue::Integer(bit)) => {
-                        fault.bits = Some(BitSelection::List(vec![bit as u32]));
+    /// How values are stored when these are the faults: what a fault's `format` says of its whole target, then `[[storage]]`.
+    pub(super) fn storage_with(&self, storage: &[StorageSpec], faults: &[FaultSpec]) -> Vec<StorageSpec> {
+        let mut all = Vec::new();
+        for fault in faults {
+            if let Some(format) = fault.format {
+                let target = fault.target.class.into();
+                let ordinary = StorageSpec::new(target, Layers::default(), fault.place, format);
+                // Nodes that only their own name reaches.
+                let own = StorageSpec { layers: fault.layers.clone(), ..ordinary.clone() };
+                for entry in [ordinary, own] {
+                    if !all.contains(&entry) {
+                        all.push(entry);
                     }
-                    (Axis::BitErrorRate, SweptValue::Real(rate)) => fault.bit_error_rate = Some(rate),
-                    (Axis::ValueFaultRate, SweptValue::Real(rate)) => fault.value_fault_rate = Some(rate),
-                    _ => unreachable!("conditions are made with the axis's own type"),
                 }
             }
         }
-        faults
+        all.extend_from_slice(storage);
+        all
+    }
+
+    /// Whether activations are ever quantised, so that images are needed to find their ranges.
+    pub fn needs_calibration(&self) -> bool {
+        self.sweep.combinations(self).iter().any(|(storage, faults)| {
+            let storage = self.storage_with(storage, faults);
+            storage.iter().any(|entry| entry.target.class.is_activation() && entry.format.needs_range())
+        })
     }
 }
 
-impl SweepSpec {
-    fn conditions(&self) -> Result<Vec<Condition>, SpecError> {
-        let integers =
-            |values: &Vec<u64>| values.iter().copied().map(SweptValue::Integer).collect::<Vec<_>>();
-        let reals = |values: &Vec<f64>| values.iter().copied().map(SweptValue::Real).collect::<Vec<_>>();
-        let bits = |values: &Vec<u32>| values.iter().map(|&bit| SweptValue::Integer(bit.into())).collect();
-        let given: Vec<(Axis, Vec<SweptValue>)> = [
-            (Axis::Count, self.count.as_ref().map(integers)),
-            (Axis::BitErrorRate, self.bit_error_rate.as_ref().map(reals)),
-            (Axis::ValueFaultRate, self.value_fault_rate.as_ref().map(reals)),
-            (Axis::Bit, self.bit.as_ref().map(bits)),
-        ]
-        .into_iter()
-        .filter_map(|(axis, values)| Some((axis, values?)))
-        .collect();
-        let [(axis, values)] = given.as_slice() else {
-            let names: Vec<_> = given.iter().map(|(axis, _)| axis.name()).collect();
-            let found = if names.is_empty() { "none".to_owned() } else { names.join(" and ") };
-            return Err(SpecError::Axes { found });
+/// Points at the place of an error in the text of a specification: `line 12: layers = "conv9"`.
+pub fn place_of(text: &str, path: &[String]) -> Option<String> {
+    let table = toml::de::DeTable::parse(text).ok()?;
+    let mut span = table.span();
+    let mut value: Option<&toml::de::DeValue<'_>> = None;
+    for key in path {
+        let next = match value {
+            None => table.get_ref().get(key.as_str()),
+            Some(toml::de::DeValue::Table(table)) => table.get(key.as_str()),
+            Some(toml::de::DeValue::Array(array)) => {
+                key.parse::<usize>().ok().and_then(|number| array.get(number.checked_sub(1)?))
+            }
+            Some(_) => None,
         };
-        if values.is_empty() {
-            return Err(SpecError::Empty { field: axis.name() });
-        }
-        if let Some((_, &value)) = values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
-            return Err(SpecError::Repeated { axis: axis.name(), value });
-        }
-        let condition = |(id, &value)| Condition { id, swept: Some((*axis, value)) };
-        Ok(values.iter().enumerate().map(condition).collect())
+        // As near as the text goes: the field may be absent.
+        let Some(next) = next else { break };
+        span = next.span();
+        value = Some(next.get_ref());
     }
+    value?;
+    let before = text.get(..span.start)?;
+    let line = before.matches('\n').count() + 1;
+    let content = text.lines().nth(line - 1)?.trim();
+    Some(format!("line {line}: {content}"))
 }

@@ -4,37 +4,51 @@ use rand::{Rng, RngExt, SeedableRng, seq};
 use rand_chacha::ChaCha12Rng;
 
 use super::error_model::Damage;
-use super::resolve::Fault;
+use super::resolve::{Fault, Span};
 use super::spec::Amount;
-use crate::execution::{ParameterId, Weights};
-use crate::number::NumberFormat;
+use crate::memory::{Part, TensorId};
 
 /// The random stream of a trial: a pure function of the campaign's seed and the trial's id, the same on every machine.
 ///
 /// ChaCha with 12 rounds, keyed by the seed; the trial's id selects one of its 2⁶⁴ independent streams (Bernstein, 2008).
 pub fn trial_stream(campaign_seed: u64, trial: u64) -> impl Rng {
+    stream([campaign_seed, 0], trial)
+}
+
+/// The random stream of what is drawn anew for one image of a trial; `image` is its place among the campaign's images.
+pub fn image_stream(campaign_seed: u64, trial: u64, image: u64) -> impl Rng {
+    stream([campaign_seed, image + 1], trial)
+}
+
+fn stream(words: [u64; 2], number: u64) -> impl Rng {
     let mut key = [0; 32];
-    key[..8].copy_from_slice(&campaign_seed.to_le_bytes());
+    for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
     let mut rng = ChaCha12Rng::from_seed(key);
-    rng.set_stream(trial);
+    rng.set_stream(number);
     rng
 }
 
-/// One struck value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// One struck place: a value, or several at equal distances that share one damage.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaultSite {
-    /// The parameter.
-    pub parameter: ParameterId,
-    /// Which of its values, row-major.
-    pub index: usize,
-    /// The memory image in which it is struck.
-    pub format: NumberFormat,
-    /// What is done to it.
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Which of its words.
+    pub part: Part,
+    /// The first value (or scale, or zero point) that is struck, row-major.
+    pub start: usize,
+    /// Distance to the next.
+    pub step: usize,
+    /// How many are struck.
+    pub count: usize,
+    /// What is done to each.
     pub damage: Damage,
 }
 
-/// The concrete sites of one trial: fault after fault, those of one fault all different and in the order of the parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The concrete sites of one trial, in the order of the faults; those of one fault are all different and in the order of the tensors.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FaultDraw {
     /// The sites, to be struck in this order.
     pub sites: Vec<FaultSite>,
@@ -42,36 +56,55 @@ pub struct FaultDraw {
 
 impl Fault {
     /// Draws sites from a random stream, in time proportional to their number.
-    pub fn draw(&self, rng: &mut impl Rng) -> FaultDraw {
-        let bits = self.bits.len() as u64;
-        let sites = match self.amount {
+    pub fn draw(&self, rng: &mut impl Rng) -> Vec<FaultSite> {
+        match self.amount {
             Amount::Count(count) => {
-                let mut units = seq::index::sample(rng, self.sites() as usize, count as usize).into_vec();
-                units.sort_unstable();
-                units.iter().map(|&unit| self.site(unit as u64 / bits, unit as u64 % bits)).collect()
+                let mut sites = seq::index::sample(rng, self.sites() as usize, count as usize).into_vec();
+                sites.sort_unstable();
+                sites.into_iter().map(|site| self.site(site as u64, rng)).collect()
             }
-            Amount::BitErrorRate(rate) => bernoulli(self.sites(), rate, rng)
-                .iter()
-                .map(|unit| self.site(unit / bits, unit % bits))
-                .collect(),
-            Amount::ValueFaultRate(rate) => bernoulli(self.values(), rate, rng)
-                .into_iter()
-                .map(|value| self.site(value, if bits == 1 { 0 } else { rng.random_range(0..bits) }))
-                .collect(),
-        };
-        FaultDraw { sites }
+            Amount::BitErrorRate(rate) => {
+                let polarities = self.effect.polarities();
+                let bits = bernoulli(self.sites() / polarities, rate, rng);
+                let site = |bit| {
+                    let polarity = if polarities == 1 { 0 } else { rng.random_range(0..polarities) };
+                    self.site(bit * polarities + polarity, rng)
+                };
+                bits.into_iter().map(site).collect()
+            }
+            Amount::UnitFaultRate(rate) => {
+                let units = bernoulli(self.units(), rate, rng);
+                let site = |unit| {
+                    let span = self.span_of(unit, |span| span.units_before);
+                    let own = self.sites_of_unit(span);
+                    let within = if own == 1 { 0 } else { rng.random_range(0..own) };
+                    self.site(span.sites_before + (unit - span.units_before) * own + within, rng)
+                };
+                units.into_iter().map(site).collect()
+            }
+        }
     }
 
-    /// The site at the `value`-th value and the `bit`-th of the bits that may be struck.
-    fn site(&self, value: u64, bit: u64) -> FaultSite {
-        let at = self.parameters.partition_point(|(_, end)| *end <= value);
-        let start = if at == 0 { 0 } else { self.parameters[at - 1].1 };
-        FaultSite {
-            parameter: self.parameters[at].0,
-            index: (value - start) as usize,
-            format: self.format,
-            damage: Damage::new(self.model, self.bits[bit as usize]),
-        }
+    /// The site of that number, `0..sites()`; what is random about its damage is drawn from `rng`.
+    pub fn site(&self, number: u64, rng: &mut impl Rng) -> FaultSite {
+        let span = self.span_of(number, |span| span.sites_before);
+        let polarities = self.effect.polarities();
+        let (rest, polarity) =
+            ((number - span.sites_before) / polarities, (number - span.sites_before) % polarities);
+        let masks = span.masks.len() as u64;
+        let (unit, mask) = (rest / masks, span.masks[(rest % masks) as usize]);
+        let (start, step, count) = span.members(unit as usize);
+        let damage = self.effect.damage(mask, polarity, span.unit_of_noise, rng);
+        FaultSite { tensor: span.tensor, part: self.part, start, step, count, damage }
+    }
+
+    /// The last span that begins at or before `number`.
+    fn span_of(&self, number: u64, begin: impl Fn(&Span) -> u64) -> &Span {
+        &self.spans[self.spans.partition_point(|span| begin(span) <= number) - 1]
+    }
+
+    fn sites_of_unit(&self, span: &Span) -> u64 {
+        span.masks.len() as u64 * self.effect.polarities()
     }
 }
 
@@ -99,41 +132,5 @@ fn bernoulli(trials: u64, rate: f64, rng: &mut impl Rng) -> Vec<u64> {
         }
         successes.push(next);
         next += 1;
-    }
-}
-
-/// What is needed to take a strike back.
-#[derive(Debug, Clone, Default)]
-pub struct Undo {
-    before: Vec<(ParameterId, usize, f32)>,
-}
-
-impl FaultDraw {
-    /// Strikes `weights`, in time proportional to the number of faults.
-    pub fn strike(&self, weights: &mut Weights) -> Undo {
-        let mut undo = Undo { before: Vec::with_capacity(self.sites.len()) };
-        for site in &self.sites {
-            let before = weights.get(site.parameter, site.index);
-            let after = site.damage.apply(site.format, before);
-            if after.to_bits() != before.to_bits() {
-                weights.set(site.parameter, site.index, after);
-                undo.before.push((site.parameter, site.index, before));
-            }
-        }
-        undo
-    }
-}
-
-impl Undo {
-    /// The parameters that hold another value than before, possibly several times.
-    pub fn parameters(&self) -> impl Iterator<Item = ParameterId> {
-        self.before.iter().map(|(parameter, ..)| *parameter)
-    }
-
-    /// Puts every struck value back.
-    pub fn undo(self, weights: &mut Weights) {
-        for (parameter, index, before) in self.before.into_iter().rev() {
-            weights.set(parameter, index, before);
-        }
     }
 }

@@ -1,8 +1,8 @@
-//! What a fault does to a stored value.
+//! What a fault does to a value: error models, and the damage that a draw makes of one.
 
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-
-use crate::number::NumberFormat;
 
 /// How a fault changes what it strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,19 +16,54 @@ pub enum ErrorModel {
     /// A bit reads one.
     #[serde(rename = "stuck-at-1")]
     StuckAt1,
+    /// A bit reads zero or one, both equally probable: the site is the bit with its polarity.
+    StuckAt,
+    /// All bits of a word are random.
+    RandomWord,
     /// A value reads zero.
     Zeroing,
+    /// A value reads `value`.
+    SetValue,
     /// A value's sign is inverted.
     SignReversal,
+    /// A value reads a number uniform in `low..high`.
+    RandomValue,
+    /// Gaussian noise of `mean` and `sigma`: added, or multiplied as `1 + noise`.
+    Gaussian,
+    /// A value is multiplied by `e^θ`, θ normal with `mean` and `sigma`.
+    Lognormal,
+    /// Noise uniform in `low..high`: added, or multiplied as `1 + noise`.
+    Uniform,
 }
 
 impl ErrorModel {
+    /// Every error model.
+    pub const ALL: [Self; 12] = [
+        Self::BitFlip,
+        Self::StuckAt0,
+        Self::StuckAt1,
+        Self::StuckAt,
+        Self::RandomWord,
+        Self::Zeroing,
+        Self::SetValue,
+        Self::SignReversal,
+        Self::RandomValue,
+        Self::Gaussian,
+        Self::Lognormal,
+        Self::Uniform,
+    ];
+
     /// Whether it strikes single bits, not whole values.
     pub const fn strikes_bits(self) -> bool {
-        match self {
-            Self::BitFlip | Self::StuckAt0 | Self::StuckAt1 => true,
-            Self::Zeroing | Self::SignReversal => false,
-        }
+        matches!(self, Self::BitFlip | Self::StuckAt0 | Self::StuckAt1 | Self::StuckAt)
+    }
+
+    /// Whether a site says all there is to say of a fault, so that the faults can be counted.
+    pub const fn is_enumerable(self) -> bool {
+        !matches!(
+            self,
+            Self::RandomWord | Self::RandomValue | Self::Gaussian | Self::Lognormal | Self::Uniform
+        )
     }
 
     /// The name as written in a specification.
@@ -37,94 +72,174 @@ impl ErrorModel {
             Self::BitFlip => "bit-flip",
             Self::StuckAt0 => "stuck-at-0",
             Self::StuckAt1 => "stuck-at-1",
+            Self::StuckAt => "stuck-at",
+            Self::RandomWord => "random-word",
             Self::Zeroing => "zeroing",
+            Self::SetValue => "set-value",
             Self::SignReversal => "sign-reversal",
+            Self::RandomValue => "random-value",
+            Self::Gaussian => "gaussian",
+            Self::Lognormal => "lognormal",
+            Self::Uniform => "uniform",
         }
     }
 }
 
-/// What one fault does to one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How noise acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The noise is added to the value.
+    #[default]
+    Additive,
+    /// The value is multiplied by one plus the noise.
+    Multiplicative,
+}
+
+/// The unit of additive noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelativeTo {
+    /// One.
+    #[default]
+    One,
+    /// The largest magnitude in the struck tensor, as stored.
+    MaxAbs,
+    /// The standard deviation of the struck tensor, as stored.
+    Std,
+}
+
+/// An error model with its numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Effect {
+    Flip,
+    StuckAt0,
+    StuckAt1,
+    StuckAt,
+    RandomWord,
+    Set(f32),
+    Negate,
+    RandomValue { low: f64, high: f64 },
+    Noise { noise: Noise, mode: Mode },
+    Lognormal { mean: f64, sigma: f64 },
+}
+
+/// A distribution of noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Noise {
+    Gaussian { mean: f64, sigma: f64 },
+    Uniform { low: f64, high: f64 },
+}
+
+impl Noise {
+    fn sample(self, rng: &mut impl Rng) -> f64 {
+        match self {
+            Self::Gaussian { mean, sigma } => mean + sigma * normal(rng),
+            Self::Uniform { low, high } => uniform(low, high, rng),
+        }
+    }
+}
+
+fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn uniform(low: f64, high: f64, rng: &mut impl Rng) -> f64 {
+    low + (high - low) * rng.random::<f64>()
+}
+
+impl Effect {
+    /// Ways in which one bit or value can be struck that count as different sites.
+    pub(super) const fn polarities(self) -> u64 {
+        if matches!(self, Self::StuckAt) { 2 } else { 1 }
+    }
+
+    /// The damage at the bits of `mask` with the given polarity; whatever else is random is drawn here. `unit` is that of additive noise.
+    pub(super) fn damage(self, mask: u64, polarity: u64, unit: f64, rng: &mut impl Rng) -> Damage {
+        match self {
+            Self::Flip => Damage::Flip(mask),
+            Self::StuckAt0 => Damage::StuckAt0(mask),
+            Self::StuckAt1 => Damage::StuckAt1(mask),
+            Self::StuckAt if polarity == 0 => Damage::StuckAt0(mask),
+            Self::StuckAt => Damage::StuckAt1(mask),
+            Self::RandomWord => Damage::Flip(rng.next_u64() & mask),
+            Self::Set(value) => Damage::Set(value),
+            Self::Negate => Damage::Negate,
+            Self::RandomValue { low, high } => Damage::Set(uniform(low, high, rng) as f32),
+            Self::Noise { noise, mode: Mode::Additive } => Damage::Add((noise.sample(rng) * unit) as f32),
+            Self::Noise { noise, mode: Mode::Multiplicative } => {
+                Damage::Scale((1.0 + noise.sample(rng)) as f32)
+            }
+            // One library's exponential on every machine, so that draws are the same everywhere.
+            Self::Lognormal { mean, sigma } => Damage::Scale(libm::exp(mean + sigma * normal(rng)) as f32),
+        }
+    }
+}
+
+/// What one fault does to one value. Masks hold the struck bits of the value's word.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Damage {
-    /// The bit of this number is inverted.
-    Flip(u32),
-    /// The bit of this number reads zero.
-    StuckAt0(u32),
-    /// The bit of this number reads one.
-    StuckAt1(u32),
-    /// The value reads zero.
-    Zero,
+    /// These bits are inverted.
+    Flip(u64),
+    /// These bits read zero.
+    StuckAt0(u64),
+    /// These bits read one.
+    StuckAt1(u64),
+    /// The value reads this number.
+    Set(f32),
     /// The sign is inverted.
     Negate,
+    /// This number is added.
+    Add(f32),
+    /// The value is multiplied by this number.
+    Scale(f32),
+}
+
+/// What is read of a value in memory, and the word behind it as long as there is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// What is read.
+    pub value: f32,
+    /// The word it was read from; `None` if it has not been asked for, or no word stands for the value.
+    pub word: Option<u64>,
+}
+
+impl Reading {
+    /// A value whose word is not known yet.
+    pub fn of(value: f32) -> Self {
+        Self { value, word: None }
+    }
+
+    /// Reads a changed word; one that stays as it is leaves the value as it is.
+    fn strike(
+        &mut self,
+        change: impl Fn(u64) -> u64,
+        encode: impl Fn(f32) -> u64,
+        decode: impl Fn(u64) -> f32,
+    ) {
+        let word = self.word.unwrap_or_else(|| encode(self.value));
+        let struck = change(word);
+        self.word = Some(struck);
+        if struck != word {
+            self.value = decode(struck);
+        }
+    }
 }
 
 impl Damage {
-    /// The damage of `model` at `bit`, which counts only for models that strike bits.
-    pub const fn new(model: ErrorModel, bit: u32) -> Self {
-        match model {
-            ErrorModel::BitFlip => Self::Flip(bit),
-            ErrorModel::StuckAt0 => Self::StuckAt0(bit),
-            ErrorModel::StuckAt1 => Self::StuckAt1(bit),
-            ErrorModel::Zeroing => Self::Zero,
-            ErrorModel::SignReversal => Self::Negate,
-        }
-    }
-
-    /// What a value stored in `format` reads after this damage.
-    pub fn apply(self, format: NumberFormat, value: f32) -> f32 {
-        let struck =
-            |change: fn(u32, u32) -> u32, bit: u32| format.decode(change(format.encode(value), 1 << bit));
+    /// Changes what is read. Damage to bits acts on the word behind the value (which `encode` makes, where there is none), and
+    /// `decode` says what the struck word means; other damage acts on the value that is read, which no word need be able to hold.
+    pub fn apply(self, reading: &mut Reading, encode: impl Fn(f32) -> u64, decode: impl Fn(u64) -> f32) {
+        let value = reading.value;
         match self {
-            Self::Flip(bit) => struck(|bits, mask| bits ^ mask, bit),
-            Self::StuckAt0(bit) => struck(|bits, mask| bits & !mask, bit),
-            Self::StuckAt1(bit) => struck(|bits, mask| bits | mask, bit),
-            Self::Zero => 0.0,
+            Self::Flip(mask) => reading.strike(|word| word ^ mask, encode, decode),
+            Self::StuckAt0(mask) => reading.strike(|word| word & !mask, encode, decode),
+            Self::StuckAt1(mask) => reading.strike(|word| word | mask, encode, decode),
+            Self::Set(value) => *reading = Reading::of(value),
             // Of the bits, not of the arithmetic: NaN has a sign too.
-            Self::Negate => f32::from_bits(value.to_bits() ^ (1 << 31)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const F32: NumberFormat = NumberFormat::F32;
-
-    fn apply(damage: Damage, bits: u32) -> u32 {
-        damage.apply(F32, f32::from_bits(bits)).to_bits()
-    }
-
-    #[test]
-    fn known_answers() {
-        // 1.0 is 0x3f80_0000: its top exponent bit makes it infinite, its sign bit makes it −1, bit 22 makes it 1.5.
-        assert_eq!(Damage::Flip(30).apply(F32, 1.0), f32::INFINITY);
-        assert_eq!(Damage::Flip(31).apply(F32, 1.0), -1.0);
-        assert_eq!(Damage::StuckAt1(22).apply(F32, 1.0), 1.5);
-        assert_eq!(Damage::StuckAt0(23).apply(F32, 1.0), 0.5);
-        // 0.01 ≈ 1.28 · 2^−7: exponent 120 becomes 248, 2^121.
-        assert_eq!(Damage::Flip(30).apply(F32, 0.01), 0.01 * 2f32.powi(64) * 2f32.powi(64));
-        assert_eq!(Damage::Zero.apply(F32, f32::NAN).to_bits(), 0);
-        assert_eq!(Damage::Negate.apply(F32, 0.0).to_bits(), (-0.0f32).to_bits());
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        #[test]
-        fn a_flip_twice_is_the_identity_and_stuck_at_is_idempotent(bits: u32, bit in 0..32u32) {
-            prop_assert_eq!(apply(Damage::Flip(bit), apply(Damage::Flip(bit), bits)), bits);
-            prop_assert_ne!(apply(Damage::Flip(bit), bits), bits);
-            for damage in [Damage::StuckAt0(bit), Damage::StuckAt1(bit), Damage::Zero] {
-                let once = apply(damage, bits);
-                prop_assert_eq!(apply(damage, once), once);
-            }
-            let stored = bits >> bit & 1 == 1;
-            let agreeing = if stored { Damage::StuckAt1(bit) } else { Damage::StuckAt0(bit) };
-            prop_assert_eq!(apply(agreeing, bits), bits, "stuck at the stored bit changes nothing");
-            prop_assert_eq!(apply(Damage::Negate, apply(Damage::Negate, bits)), bits);
+            Self::Negate => *reading = Reading::of(f32::from_bits(value.to_bits() ^ (1 << 31))),
+            Self::Add(noise) => *reading = Reading::of(value + noise),
+            Self::Scale(factor) => *reading = Reading::of(value * factor),
         }
     }
 }

@@ -1,17 +1,21 @@
 //! Faults: what is struck, in which memory image, how, and how often.
 //!
-//! A [`FaultSpec`] is what a user writes. [`FaultSpec::resolve`] turns it into a [`Fault`] over a network's parameters, checked:
-//! a selector that matches nothing, a count larger than the number of sites or a rate beyond 0..=1 is an error.
-//! [`Fault::draw`] makes a [`FaultDraw`], the concrete [`FaultSite`]s of one trial: a pure function of the fault and a random
-//! stream, in time proportional to the number of faults. [`FaultDraw::strike`] applies it to a program's weights and returns what
-//! is needed to undo it.
+//! A [`FaultSpec`] is what a user writes. [`FaultSpec::resolve`] turns it into a [`Fault`] over a [`Memory`](crate::memory::Memory),
+//! checked: a selector that matches nothing, a count larger than the number of sites or a rate beyond 0..=1 is an error.
+//! [`Fault::draw`] draws the concrete [`FaultSite`]s of one trial: a pure function of the fault and a random stream, in time
+//! proportional to the number of faults. [`changes`] says what the struck parameters read, [`strike`] makes a program's weights
+//! read that and [`undo`] takes it back; [`strike_activations`] does the same to activations while a program runs.
 
 mod draw;
 mod error_model;
+mod list;
 mod resolve;
 mod spec;
+mod strike;
 
-pub use draw::{FaultDraw, FaultSite, Undo, trial_stream};
-pub use error_model::{Damage, ErrorModel};
-pub use resolve::{Fault, FaultError};
-pub use spec::{Amount, BitSelection, FaultSpec, Layers, Target};
+pub use draw::{FaultDraw, FaultSite, image_stream, trial_stream};
+pub use error_model::{Damage, ErrorModel, Mode, Reading, RelativeTo};
+pub use list::{FaultList, ListError, ListedFault, ListedModel, ListedSite, read_list, resolve_list};
+pub use resolve::{Fault, FaultError, Number};
+pub use spec::{All, Amount, BitRange, BitSelection, FaultSpec, Lifetime, Shape};
+pub use strike::{Change, changes, strike, strike_activations, undo};

@@ -1,0 +1,125 @@
+//! A network as one or several conditions store it, ready to run.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::data::Inputs;
+use crate::execution::{Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits};
+use crate::fault::{FaultSite, strike_activations};
+use crate::memory::{Calibration, Memory, MemoryError, TensorId};
+
+/// A stored network and its program.
+#[derive(Debug)]
+pub(super) struct Variant {
+    pub(super) memory: Memory,
+    pub(super) program: Program,
+    /// The parameters without faults.
+    pub(super) weights: Weights,
+}
+
+/// The fault-free run of a stored network.
+#[derive(Debug, Clone)]
+pub struct GoldenRun {
+    /// Outputs for all images, `[images, classes]`.
+    pub logits: Vec<f32>,
+    /// Number of images whose label is the top class.
+    pub correct: u64,
+}
+
+/// Values kept at each tap to find a range: enough for percentiles, and bounded.
+const CALIBRATION_VALUES: usize = 1 << 20;
+
+/// The struck activations of one image, by tensor.
+type Strikes<'a> = BTreeMap<TensorId, Vec<&'a FaultSite>>;
+
+impl Variant {
+    /// Compiles a memory; activations get their ranges from the calibration images.
+    pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>) -> Result<Self, MemoryError> {
+        let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
+        let seen = match calibration.filter(|_| memory.needs_calibration()) {
+            Some(inputs) => observe(&program, &weights, inputs, memory.taps().len()),
+            None => Vec::new(),
+        };
+        memory.calibrate(&seen)?;
+        Ok(Self { memory, program, weights })
+    }
+
+    /// Runs without faults.
+    pub(super) fn golden(&self, inputs: &Inputs<'_>, progress: &(dyn Fn(usize) + Sync)) -> GoldenRun {
+        let store = |_: Range<usize>, tap: TapId, values: &mut [f32]| self.store(tap, values);
+        let logits = logits(&self.program, &self.weights, inputs, &store, progress);
+        GoldenRun { correct: count_correct(&logits, inputs.dataset().labels()), logits }
+    }
+
+    /// Stores the activations of a batch at a tap: they become what their code words mean.
+    pub(super) fn store(&self, tap: TapId, values: &mut [f32]) {
+        let tensor = self.memory.tensor(self.memory.at_tap(tap));
+        for image in values.chunks_exact_mut(tensor.values()) {
+            tensor.codec().store(image);
+        }
+    }
+
+    /// Runs a batch without faults and keeps its activations.
+    pub(super) fn record(&self, weights: &Weights, workspace: &mut Workspace) {
+        self.program.run_with(weights, workspace, &mut |tap, values| self.store(tap, values));
+    }
+
+    /// Runs a batch from `start` on, with each image's activations struck at `sites`.
+    pub(super) fn run_faulty(
+        &self,
+        start: StepId,
+        weights: &Weights,
+        golden: &Workspace,
+        workspace: &mut Workspace,
+        sites: &[&[FaultSite]],
+    ) {
+        let strikes: Vec<Strikes<'_>> = sites.iter().map(|sites| self.strikes(sites)).collect();
+        let mut touch = |tap: TapId, values: &mut [f32]| {
+            self.store(tap, values);
+            let id = self.memory.at_tap(tap);
+            let per_image = self.memory.tensor(id).values();
+            for (image, strikes) in values.chunks_exact_mut(per_image).zip(&strikes) {
+                if let Some(sites) = strikes.get(&id) {
+                    strike_activations(&self.memory, id, sites, image);
+                }
+            }
+        };
+        self.program.run_from_with(start, weights, golden, workspace, &mut touch);
+    }
+
+    fn strikes<'a>(&self, sites: &'a [FaultSite]) -> Strikes<'a> {
+        let mut strikes = Strikes::new();
+        for site in sites.iter().filter(|site| self.memory.tensor(site.tensor).tap().is_some()) {
+            strikes.entry(site.tensor).or_default().push(site);
+        }
+        strikes
+    }
+
+    /// The first step that must run again when these tensors are struck.
+    pub(super) fn first_step(&self, tensors: impl Iterator<Item = TensorId>) -> Option<StepId> {
+        let step = |id: TensorId| {
+            let tensor = self.memory.tensor(id);
+            match tensor.parameter() {
+                Some(parameter) => self.program.step_of(parameter),
+                None => tensor.tap().map_or(StepId(0), |tap| self.program.step_of_tap(tap)),
+            }
+        };
+        tensors.map(step).min()
+    }
+}
+
+/// The activations at every tap, in a run without faults and without stored activations; of many, evenly spaced ones and the extremes.
+fn observe(program: &Program, weights: &Weights, inputs: &Inputs<'_>, taps: usize) -> Vec<Calibration> {
+    let mut seen = vec![Calibration::default(); taps];
+    let mut workspace = Workspace::new(program);
+    let chunk = chunk_size(program);
+    for start in (0..inputs.len()).step_by(chunk) {
+        let images = start..inputs.len().min(start + chunk);
+        inputs.fill(images.clone(), workspace.input_mut(program, images.len()));
+        program.run_with(weights, &mut workspace, &mut |tap: TapId, values: &mut [f32]| {
+            let wanted = (CALIBRATION_VALUES * images.len() / inputs.len()).max(1);
+            seen[tap.0].add(values, values.len().div_ceil(wanted));
+        });
+    }
+    seen
+}

@@ -1,0 +1,435 @@
+//! A network as it lies in memory.
+
+use std::collections::BTreeMap;
+
+use super::selector::{Candidate, Layers, select};
+use super::storage::{MemoryError, Place, StorageSpec};
+use super::target::{BatchNormVector, Class, Part, Target};
+use crate::execution::{ParameterId, Tap, TapId, TapSide};
+use crate::network::{Network, NodeId, Op, ParameterKind};
+use crate::number::{Codec, Granularity, NumberFormat, Quantisation, QuantisationError};
+use crate::tensor::Tensor;
+
+/// A tensor's place in a [`Memory`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TensorId(pub usize);
+
+/// A tensor that lies in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTensor {
+    /// The layer it belongs to.
+    pub layer: String,
+    /// What it is.
+    pub class: Class,
+    /// Where at the layer, for activations.
+    pub place: Option<Place>,
+    /// Its shape; of an activation that of one image.
+    pub shape: Vec<usize>,
+    /// In what it is stored.
+    pub format: NumberFormat,
+    cells: Cells,
+    quantisation: Quantisation,
+    /// How values become words; for activations known only after calibration.
+    codec: Option<Codec>,
+}
+
+/// Where a tensor's values are while a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cells {
+    Parameter(ParameterId),
+    Activation(TapId),
+}
+
+impl StoredTensor {
+    /// The parameter it is, unless it is an activation.
+    pub fn parameter(&self) -> Option<ParameterId> {
+        match self.cells {
+            Cells::Parameter(parameter) => Some(parameter),
+            Cells::Activation(_) => None,
+        }
+    }
+
+    /// The tap it lies at, if it is an activation.
+    pub fn tap(&self) -> Option<TapId> {
+        match self.cells {
+            Cells::Parameter(_) => None,
+            Cells::Activation(tap) => Some(tap),
+        }
+    }
+
+    /// How its values become words.
+    ///
+    /// # Panics
+    /// For an activation before [`Memory::calibrate`].
+    pub fn codec(&self) -> &Codec {
+        self.codec.as_ref().expect("activations are calibrated before they run")
+    }
+
+    /// Number of values; of an activation for one image.
+    pub fn values(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Number of words of a part; of an activation for one image, but its scale and zero point are the same for all.
+    pub fn words(&self, part: Part) -> usize {
+        match part {
+            Part::Values => self.values(),
+            Part::Scale | Part::ZeroPoint => self.channels_of_scales(),
+        }
+    }
+
+    /// The format of the words of a part; `None` if the tensor has no such part.
+    pub fn word_format(&self, part: Part) -> Option<NumberFormat> {
+        match part {
+            Part::Values => Some(self.format),
+            Part::Scale => self.format.needs_range().then_some(NumberFormat::F32),
+            Part::ZeroPoint => self.quantisation.is_affine(self.format).then_some(self.format),
+        }
+    }
+
+    /// Its values as channels of rows and columns, for faults that strike several at once. A parameter `[out, …]` is one channel: a
+    /// matrix of `out` rows; an activation `[F]` has `F` channels of one value.
+    pub fn extents(&self) -> [usize; 3] {
+        let values = self.values();
+        match (self.cells, self.shape.as_slice()) {
+            (Cells::Parameter(_), [out, ..]) => [1, *out, values / out],
+            (_, &[channels, height, width]) => [channels, height, width],
+            (_, [channels, ..]) => [*channels, 1, values / channels],
+            (_, []) => [1, 1, 1],
+        }
+    }
+
+    fn channels_of_scales(&self) -> usize {
+        match self.quantisation.granularity {
+            Granularity::Channel => self.shape.first().copied().unwrap_or(1),
+            Granularity::Tensor => 1,
+        }
+    }
+}
+
+/// A network as stored: its parameters are what their code words mean.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    network: Network,
+    /// Of every parameter of the network.
+    paths: Vec<String>,
+    tensors: Vec<StoredTensor>,
+    taps: Vec<Tap>,
+}
+
+/// What calibration has seen at a tap: enough values to choose a range.
+#[derive(Debug, Clone, Default)]
+pub struct Calibration {
+    values: Vec<f32>,
+}
+
+impl Calibration {
+    /// Adds every `stride`-th of some values, and their extremes.
+    pub fn add(&mut self, values: &[f32], stride: usize) {
+        self.values.extend(values.iter().step_by(stride));
+        if stride > 1 {
+            let extremes = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
+                (low.min(value), high.max(value))
+            });
+            self.values.extend([extremes.0, extremes.1]);
+        }
+    }
+}
+
+impl Memory {
+    /// Stores a network. Activations chosen by `storage` or by `struck` get taps.
+    ///
+    /// # Errors
+    /// When an entry chooses nothing or a format cannot hold the values.
+    pub fn new(
+        network: &Network,
+        storage: &[StorageSpec],
+        struck: &[(Target, &Layers, Option<Place>)],
+    ) -> Result<Self, MemoryError> {
+        let mut memory = Self {
+            network: network.clone(),
+            paths: network.parameters().map(|(path, _)| path).collect(),
+            tensors: parameters(network),
+            taps: Vec::new(),
+        };
+        for (target, layers, place) in struck.iter().filter(|(target, ..)| target.class.is_activation()) {
+            for place in places(network, target.class, layers, *place)? {
+                memory.add_tap(place);
+            }
+        }
+        for spec in storage {
+            if spec.target.part != Part::Values {
+                let reason = format!("{} is stored with its tensor; expected {}", spec.target, spec.target.class.name());
+                return Err(MemoryError::Field { field: "target", reason });
+            }
+            if spec.target.class.is_activation() {
+                if spec.granularity == Some(Granularity::Channel) {
+                    let reason = "all activations at one place share a scale; expected \"tensor\"".to_owned();
+                    return Err(MemoryError::Field { field: "granularity", reason });
+                }
+                for place in places(network, spec.target.class, &spec.layers, spec.place)? {
+                    memory.add_tap(place);
+                }
+            }
+            for id in memory.select(spec.target, &spec.layers, spec.place)? {
+                let tensor = &mut memory.tensors[id.0];
+                (tensor.format, tensor.quantisation) = (spec.format, spec.quantisation());
+            }
+        }
+        memory.store_parameters()?;
+        Ok(memory)
+    }
+
+    fn add_tap(&mut self, found: Found) {
+        if self.taps.contains(&found.tap) {
+            return;
+        }
+        let node = self.network.node(found.tap.node);
+        let measured = match found.tap.side {
+            TapSide::Output => found.tap.node,
+            TapSide::Input => node.inputs[0],
+        };
+        self.tensors.push(StoredTensor {
+            layer: found.layer,
+            class: found.class,
+            place: found.place,
+            shape: self.network.shape(measured).to_vec(),
+            format: NumberFormat::F32,
+            cells: Cells::Activation(TapId(self.taps.len())),
+            quantisation: Quantisation::default(),
+            codec: None,
+        });
+        self.taps.push(found.tap);
+    }
+
+    /// Replaces every parameter by what its code words mean.
+    fn store_parameters(&mut self) -> Result<(), MemoryError> {
+        let mut stored: BTreeMap<String, Tensor> = self.network.tensors().clone();
+        for tensor in &mut self.tensors {
+            let Cells::Parameter(id) = tensor.cells else { continue };
+            let path = &self.paths[id.0];
+            let values = stored[path].data();
+            let channels = tensor.channels_of_scales();
+            let codec = Codec::fit(tensor.format, &tensor.quantisation, values, channels)
+                .map_err(|source| tensor.error(source))?;
+            let mut values = values.to_vec();
+            codec.store(&mut values);
+            let same_shape = Tensor::new(tensor.shape.clone(), values).expect("as many values as before");
+            stored.insert(path.clone(), same_shape);
+            tensor.codec = Some(codec);
+        }
+        self.network = self.network.clone().with_parameters(stored).expect("the same paths and shapes");
+        Ok(())
+    }
+
+    /// The network with its parameters as stored.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where activations are stored or struck.
+    pub fn taps(&self) -> &[Tap] {
+        &self.taps
+    }
+
+    /// All tensors: parameters in the network's order, then activations in the order of their taps.
+    pub fn tensors(&self) -> &[StoredTensor] {
+        &self.tensors
+    }
+
+    /// One tensor.
+    pub fn tensor(&self, id: TensorId) -> &StoredTensor {
+        &self.tensors[id.0]
+    }
+
+    /// The tensor at a tap.
+    pub fn at_tap(&self, tap: TapId) -> TensorId {
+        TensorId(self.tensors.len() - self.taps.len() + tap.0)
+    }
+
+    /// The values of a parameter, as stored.
+    pub fn stored_values(&self, id: TensorId) -> Option<&[f32]> {
+        let parameter = self.tensor(id).parameter()?;
+        Some(self.network.tensors()[&self.paths[parameter.0]].data())
+    }
+
+    /// Whether any activation is stored in a format whose range must be found by running images.
+    pub fn needs_calibration(&self) -> bool {
+        self.tensors.iter().any(StoredTensor::needs_calibration)
+    }
+
+    /// Gives activations their codecs, from what was seen at each tap in a run without quantised activations.
+    ///
+    /// # Errors
+    /// When a format cannot hold the values.
+    pub fn calibrate(&mut self, seen: &[Calibration]) -> Result<(), MemoryError> {
+        for tensor in &mut self.tensors {
+            let Cells::Activation(tap) = tensor.cells else { continue };
+            let values = seen.get(tap.0).map_or(&[][..], |seen| &seen.values);
+            let codec = Codec::fit(tensor.format, &tensor.quantisation, values, 1)
+                .map_err(|source| tensor.error(source))?;
+            tensor.codec = Some(codec);
+        }
+        Ok(())
+    }
+
+    /// The tensors that a target and selectors choose.
+    ///
+    /// # Errors
+    /// When a selector is malformed or matches nothing, or `place` is given for something else than activations.
+    pub fn select(
+        &self,
+        target: Target,
+        layers: &Layers,
+        place: Option<Place>,
+    ) -> Result<Vec<TensorId>, MemoryError> {
+        if target.class.is_activation() {
+            let found = places(&self.network, target.class, layers, place)?;
+            let mut ids: Vec<TensorId> = found
+                .iter()
+                .filter_map(|found| self.taps.iter().position(|tap| *tap == found.tap))
+                .map(|tap| self.at_tap(TapId(tap)))
+                .collect();
+            ids.sort_unstable();
+            ids.dedup();
+            return Ok(ids);
+        }
+        if let Some(place) = place {
+            let reason = format!("only activations have a place; found \"{}\" for {target}", place.name());
+            return Err(MemoryError::Field { field: "place", reason });
+        }
+        let of_class: Vec<usize> =
+            (0..self.tensors.len()).filter(|&id| target.class.includes(self.tensors[id].class)).collect();
+        if of_class.is_empty() {
+            return Err(MemoryError::NoTarget { target });
+        }
+        // The four vectors of a batch norm are one layer.
+        let mut nodes: Vec<&str> = of_class.iter().map(|&id| self.tensors[id].layer.as_str()).collect();
+        nodes.dedup();
+        let candidates: Vec<Candidate<'_>> =
+            nodes.iter().map(|&name| Candidate { name, kind: self.kind(name), ordinary: true }).collect();
+        let chosen = select(layers, &candidates, &target.to_string())?;
+        let chosen: Vec<&str> =
+            nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(name, _)| *name).collect();
+        let is_chosen = |id: &usize| chosen.contains(&self.tensors[*id].layer.as_str());
+        Ok(of_class.into_iter().filter(is_chosen).map(TensorId).collect())
+    }
+
+    fn kind(&self, layer: &str) -> &'static str {
+        self.network.find(layer).map_or("", |id| self.network.node(id).op.kind())
+    }
+}
+
+impl StoredTensor {
+    fn error(&self, source: QuantisationError) -> MemoryError {
+        MemoryError::Quantisation { layer: self.layer.clone(), target: self.class.into(), source }
+    }
+
+    fn needs_calibration(&self) -> bool {
+        self.tap().is_some() && self.format.needs_range()
+    }
+}
+
+/// Every parameter that can be struck, in `f32`.
+fn parameters(network: &Network) -> Vec<StoredTensor> {
+    let mut number_in_node = 0;
+    let mut last = NodeId(0);
+    let tensor = |(id, (_, parameter)): (usize, (String, crate::network::Parameter<'_>))| {
+        number_in_node = if parameter.node == last { number_in_node + 1 } else { 0 };
+        last = parameter.node;
+        let class = match parameter.kind {
+            ParameterKind::Weight => Class::Weight,
+            ParameterKind::Bias => Class::Bias,
+            ParameterKind::BatchNorm => Class::BatchNormVector(BatchNormVector::ALL[number_in_node]),
+            ParameterKind::Constant => return None,
+        };
+        Some(StoredTensor {
+            layer: network.node(parameter.node).name.clone(),
+            class,
+            place: None,
+            shape: parameter.tensor.shape().to_vec(),
+            format: NumberFormat::F32,
+            cells: Cells::Parameter(ParameterId(id)),
+            quantisation: Quantisation::default(),
+            codec: None,
+        })
+    };
+    network.parameters().enumerate().filter_map(tensor).collect()
+}
+
+/// A place of activations and how it was found.
+struct Found {
+    layer: String,
+    class: Class,
+    place: Option<Place>,
+    tap: Tap,
+}
+
+/// Where the chosen activations are.
+fn places(
+    network: &Network,
+    class: Class,
+    layers: &Layers,
+    place: Option<Place>,
+) -> Result<Vec<Found>, MemoryError> {
+    if class == Class::Input {
+        if place.is_some() || *layers != Layers::default() {
+            let field = if place.is_some() { "place" } else { "layers" };
+            let reason = "the network has one input; leave this out".to_owned();
+            return Err(MemoryError::Field { field, reason });
+        }
+        let layer = network.node(NodeId(0)).name.clone();
+        return Ok(vec![Found { layer, class, place: None, tap: Tap::output(NodeId(0)) }]);
+    }
+    let nodes: Vec<NodeId> = (1..network.nodes().len())
+        .map(NodeId)
+        .filter(|&id| !matches!(network.node(id).op, Op::Constant { .. }))
+        .collect();
+    let candidates: Vec<Candidate<'_>> = nodes
+        .iter()
+        .map(|&id| {
+            let node = network.node(id);
+            let ordinary = matches!(node.op, Op::Conv2d { .. } | Op::Linear { .. });
+            Candidate { name: &node.name, kind: node.op.kind(), ordinary }
+        })
+        .collect();
+    let chosen = select(layers, &candidates, class.name())?;
+    let place = place.unwrap_or_default();
+    let found = |id: NodeId| Found {
+        layer: network.node(id).name.clone(),
+        class,
+        place: Some(place),
+        tap: match place {
+            Place::Output => Tap::output(id),
+            Place::Activated => Tap::output(activated(network, id)),
+            Place::Input => Tap::input(id),
+        },
+    };
+    Ok(nodes.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(id, _)| found(id)).collect())
+}
+
+/// The last node of the batch norm, residual addition and activation function that follow `id`, each optional. An addition belongs
+/// to its first operand: the shortcut is the second.
+fn activated(network: &Network, id: NodeId) -> NodeId {
+    let mut last = id;
+    let mut stage = 0;
+    loop {
+        let mut readers =
+            (last.0 + 1..network.nodes().len()).map(NodeId).filter(|&id| network.node(id).inputs.contains(&last));
+        let (Some(next), None) = (readers.next(), readers.next()) else { return last };
+        if last == network.output() {
+            return last;
+        }
+        let node = network.node(next);
+        let next_stage = match node.op {
+            Op::BatchNorm { .. } => 1,
+            Op::Add if node.inputs[0] == last => 2,
+            Op::Relu | Op::LeakyRelu { .. } | Op::Clip { .. } | Op::Sigmoid | Op::Tanh => 3,
+            _ => return last,
+        };
+        if next_stage <= stage {
+            return last;
+        }
+        (stage, last) = (next_stage, next);
+    }
+}
