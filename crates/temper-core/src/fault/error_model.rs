@@ -70,10 +70,11 @@ impl Damage {
         }
     }
 
-    /// What a value stored in `format` reads after this damage.
+    /// What a value stored in `format`, which is `f32` in every resolved fault, reads after this damage.
     pub fn apply(self, format: NumberFormat, value: f32) -> f32 {
+        debug_assert_eq!(format, NumberFormat::F32);
         let struck =
-            |change: fn(u32, u32) -> u32, bit: u32| format.decode(change(format.encode(value), 1 << bit));
+            |change: fn(u32, u32) -> u32, bit: u32| f32::from_bits(change(value.to_bits(), 1 << bit));
         match self {
             Self::Flip(bit) => struck(|bits, mask| bits ^ mask, bit),
             Self::StuckAt0(bit) => struck(|bits, mask| bits & !mask, bit),
