@@ -115,7 +115,7 @@ impl<'a> Campaign<'a> {
     ) -> Result<Self, CampaignError> {
         let conditions = spec.conditions()?;
         let inputs = preprocessing.bind(data, network.input_shape())?;
-        let (program, weights) = Program::compile(network, &[]);
+        let (program, weights) = Program::compile(network, &[], &[]);
         if program.output_len() != data.classes() {
             let (outputs, classes) = (program.output_len(), data.classes());
             return Err(CampaignError::Classes { outputs, data: data.name().to_owned(), classes });
