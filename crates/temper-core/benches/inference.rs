@@ -32,7 +32,7 @@ fn network(family: Family, widths: &[usize]) -> Network {
 }
 
 fn loaded(network: &Network) -> (Program, Weights, Workspace) {
-    let (program, weights) = Program::compile(network, &[]);
+    let (program, weights) = Program::compile(network, &[], &[]);
     let mut golden = Workspace::recording(&program);
     for (i, value) in golden.input_mut(&program, IMAGES).iter_mut().enumerate() {
         *value = (i * 48_271 % 1000) as f32 / 500.0 - 1.0;

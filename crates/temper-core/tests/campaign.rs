@@ -49,7 +49,7 @@ fn struck(network: &Network, sites: &[FaultSite]) -> Network {
 /// All images through a freshly compiled network.
 fn outputs(network: &Network, preprocessing: &Preprocessing, data: &Dataset) -> Vec<f32> {
     let inputs = preprocessing.bind(data, network.input_shape()).expect("the images fit the network");
-    let (program, weights) = Program::compile(network, &[]);
+    let (program, weights) = Program::compile(network, &[], &[]);
     logits(&program, &weights, &inputs, &|_| {})
 }
 

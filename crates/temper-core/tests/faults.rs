@@ -157,7 +157,7 @@ fn sites_are_counted_by_value_and_by_bit() {
 
 /// Strikes `draw`, hands the bits before and after to `check`, takes the strike back, and checks that nothing is left of it.
 fn strike_and_undo(network: &Network, draw: &FaultDraw, check: impl Fn(&[Vec<u32>], &[Vec<u32>])) {
-    let (program, mut weights) = Program::compile(network, &[]);
+    let (program, mut weights) = Program::compile(network, &[], &[]);
     let mut workspace = Workspace::new(&program);
     let mut input = noise(3);
     let input: Vec<f32> = (0..program.input_len()).map(|_| input()).collect();
@@ -273,7 +273,7 @@ fn entries_that_strike_one_bit_act_in_order_and_are_undone_together() {
 #[test]
 fn a_fault_that_changes_nothing_is_not_noted() {
     let network = with_values(resnet(), |_| 1.0);
-    let (_, mut weights) = Program::compile(&network, &[]);
+    let (_, mut weights) = Program::compile(&network, &[], &[]);
     // 1.0 is 0x3f80_0000: its sign reads 0 already.
     let idle = draw(&network, "model = 'stuck-at-0'\nbits = 'sign'\nbit_error_rate = 1", 0);
     assert!(!idle.sites.is_empty());

@@ -114,7 +114,7 @@ impl Subject {
         let output = network.node(network.output());
         let ends_in_softmax = matches!(output.op, Op::Softmax { .. });
         let logits = if ends_in_softmax { output.inputs[0] } else { network.output() };
-        let (program, weights) = Program::compile(network, &[logits]);
+        let (program, weights) = Program::compile(network, &[logits], &[]);
         let is_weight =
             |parameter: &temper_core::network::Parameter<'_>| parameter.kind == ParameterKind::Weight;
         let layers = network.parameters().enumerate();

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::program::Program;
 use super::run::Workspace;
+use super::taps::TouchImages;
 use super::weights::Weights;
 use crate::data::Inputs;
 
@@ -19,10 +20,28 @@ pub fn chunk_size(program: &Program) -> usize {
 /// The network's outputs for all inputs, computed on the current rayon pool; `progress` is told the number of images done.
 ///
 /// **Shapes**: `[images, classes]`.
+///
+/// # Panics
+/// When the program has taps: they need [`logits_with`].
 pub fn logits(
     program: &Program,
     weights: &Weights,
     inputs: &Inputs<'_>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Vec<f32> {
+    program.assert_untapped();
+    logits_with(program, weights, inputs, &|_, _, _| {}, progress)
+}
+
+/// [`logits`], touching at every tap. Images come in contiguous ranges of at most [`chunk_size`], each image once; ranges are
+/// worked on in any order and at the same time, so the outputs are reproducible if the touch treats images independently.
+///
+/// **Shapes**: `[images, classes]`.
+pub fn logits_with(
+    program: &Program,
+    weights: &Weights,
+    inputs: &Inputs<'_>,
+    touch: &TouchImages<'_>,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Vec<f32> {
     let classes = program.output_len();
@@ -31,11 +50,12 @@ pub fn logits(
     logits.par_chunks_mut(chunk * classes).enumerate().for_each_init(
         || Workspace::new(program),
         |workspace, (index, logits)| {
-            let images = logits.len() / classes;
-            inputs.fill(index * chunk..index * chunk + images, workspace.input_mut(program, images));
-            program.run(weights, workspace);
+            let count = logits.len() / classes;
+            let images = index * chunk..index * chunk + count;
+            inputs.fill(images.clone(), workspace.input_mut(program, count));
+            program.run_with(weights, workspace, &mut |tap, values| touch(images.clone(), tap, values));
             logits.copy_from_slice(workspace.output(program));
-            progress(images);
+            progress(count);
         },
     );
     logits

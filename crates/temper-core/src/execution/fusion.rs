@@ -2,6 +2,7 @@
 
 use temper_kernels::Activation;
 
+use super::taps::{Tap, TapSide};
 use crate::network::{Network, NodeId, Op};
 
 /// A convolution or linear layer with what is fused into it: batch norm, residual addition, activation, in this order, each
@@ -28,17 +29,19 @@ pub(super) fn activation(op: &Op) -> Option<Activation> {
     })
 }
 
-/// Finds what can be fused, given the nodes whose values must stay available.
+/// Finds what can be fused, given the nodes whose values must stay available and the taps.
 pub(super) struct Fuser<'a> {
     network: &'a Network,
     /// The one node that takes a node's value, if there is just one.
     consumer: Vec<Option<NodeId>>,
     kept: Vec<bool>,
+    /// Whether a node reads its first input from a copy of its own, which fusion would never make.
+    reads_copy: Vec<bool>,
     fused: Vec<bool>,
 }
 
 impl<'a> Fuser<'a> {
-    pub(super) fn new(network: &'a Network, observed: &[NodeId]) -> Self {
+    pub(super) fn new(network: &'a Network, observed: &[NodeId], taps: &[Tap]) -> Self {
         let count = network.nodes().len();
         let mut uses = vec![0; count];
         let mut consumer = vec![None; count];
@@ -57,7 +60,14 @@ impl<'a> Fuser<'a> {
         for id in observed.iter().chain([&network.output()]) {
             kept[id.0] = true;
         }
-        Self { network, consumer, kept, fused: vec![false; count] }
+        let mut reads_copy = vec![false; count];
+        for tap in taps {
+            match tap.side {
+                TapSide::Input => reads_copy[tap.node.0] = true,
+                TapSide::Output => kept[tap.node.0] = true,
+            }
+        }
+        Self { network, consumer, kept, reads_copy, fused: vec![false; count] }
     }
 
     /// Whether a node has become part of another's step.
@@ -105,9 +115,11 @@ impl<'a> Fuser<'a> {
         chain.last = next;
     }
 
-    /// The node that may be fused behind `last`: its only consumer, not part of another step, if `last` need not be kept.
+    /// The node that may be fused behind `last`: its only consumer, not part of another step nor reading a copy, if `last` need
+    /// not be kept.
     fn next(&self, last: NodeId) -> Option<NodeId> {
-        self.consumer[last.0].filter(|next| !self.kept[last.0] && !self.fused[next.0])
+        let free = |next: &NodeId| !self.fused[next.0] && !self.reads_copy[next.0];
+        self.consumer[last.0].filter(|next| !self.kept[last.0] && free(next))
     }
 
     /// Whether a batch norm's channels are the layer's output channels: not so for a linear layer over more than one row.

@@ -8,18 +8,24 @@
 //! - [`Workspace`]: the activations of one batch. A *recording* workspace keeps every value, so that a faulty run can start at the
 //!   first step its faults touch ([`Program::run_from`]) and read what comes before from the golden run.
 //!
+//! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
+//! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
+//!
 //! A batch norm is folded into the affine map `x · scale + shift` of each channel, as PyTorch does in inference, and not into the
 //! convolution's weights: faults strike stored weights, and those must stay what is stored.
 
 mod arena;
+mod compile;
 mod evaluate;
 mod fusion;
 mod movement;
 mod program;
 mod run;
+mod taps;
 mod weights;
 
-pub use evaluate::{chunk_size, count_correct, logits, top_class};
+pub use evaluate::{chunk_size, count_correct, logits, logits_with, top_class};
 pub use program::{Program, StepId};
 pub use run::Workspace;
+pub use taps::{Tap, TapId, TapSide, Touch, TouchImages};
 pub use weights::{ParameterId, Weights};

@@ -4,6 +4,7 @@ use temper_kernels::{Epilogue, Scratch, activate, affine, avg_pool2d, conv2d, li
 
 use super::movement::{self, Broadcast};
 use super::program::{Program, Step, StepId, StepOp};
+use super::taps::{Touch, no_touch};
 use super::weights::{StepWeights, Weights};
 use crate::network::NodeId;
 
@@ -48,7 +49,8 @@ impl Workspace {
         sized(&mut self.buffers[self.buffer_of[0]], images * program.input_len())
     }
 
-    /// A node's output in the last full run, `[images, …shape]`; `None` if it was fused into another step (see
+    /// A node's output in the last full run as its consumers saw it, `[images, …shape]`: the input as touched, a tapped output as
+    /// touched. `None` if it was fused into another step (see
     /// [`Program::compile`]) or this workspace does not record.
     pub fn activation(&self, program: &Program, node: NodeId) -> Option<&[f32]> {
         let value = program.value_of(node).filter(|_| self.recording)?;
@@ -75,9 +77,20 @@ fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 
 impl Program {
     /// Runs the whole network on the inputs in `workspace`.
+    ///
+    /// # Panics
+    /// When this program has taps: they need [`run_with`](Self::run_with).
     pub fn run(&self, weights: &Weights, workspace: &mut Workspace) {
+        self.assert_untapped();
+        self.run_with(weights, workspace, &mut no_touch);
+    }
+
+    /// Runs the whole network on the inputs in `workspace`, touching at every tap: once each, in execution order; taps at one
+    /// place in the order given when compiling, all on the same copy. The inputs themselves stay as they are; a recording keeps
+    /// what the touch leaves.
+    pub fn run_with(&self, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
         for step in 0..self.steps.len() {
-            self.run_step(step, 0, weights, None, workspace);
+            self.run_step(step, 0, weights, None, workspace, touch);
         }
     }
 
@@ -85,8 +98,26 @@ impl Program {
     /// what a full run with these weights gives, as long as no step before `start` would read a changed parameter.
     ///
     /// # Panics
-    /// When `golden` does not record.
+    /// When `golden` does not record, or this program has taps: they need [`run_from_with`](Self::run_from_with).
     pub fn run_from(&self, start: StepId, weights: &Weights, golden: &Workspace, workspace: &mut Workspace) {
+        self.assert_untapped();
+        self.run_from_with(start, weights, golden, workspace, &mut no_touch);
+    }
+
+    /// [`run_from`](Self::run_from), touching at every tap from `start` on (see [`step_of_tap`](Self::step_of_tap)); activations
+    /// before it are read as the recorded run's touch left them. Exactly what a full run with this touch gives, as long as
+    /// neither weights nor touch differ before `start`.
+    ///
+    /// # Panics
+    /// When `golden` does not record.
+    pub fn run_from_with(
+        &self,
+        start: StepId,
+        weights: &Weights,
+        golden: &Workspace,
+        workspace: &mut Workspace,
+        touch: &mut Touch<'_>,
+    ) {
         assert!(golden.recording, "the golden run must have been recorded");
         workspace.images = golden.images;
         // Where the output comes before `start`, no step below would make it.
@@ -96,8 +127,12 @@ impl Program {
             sized(&mut workspace.buffers[slot], output.len()).copy_from_slice(output);
         }
         for step in start.0..self.steps.len() {
-            self.run_step(step, start.0, weights, Some(golden), workspace);
+            self.run_step(step, start.0, weights, Some(golden), workspace, touch);
         }
+    }
+
+    pub(super) fn assert_untapped(&self) {
+        assert!(self.tap_count() == 0, "a program with taps must be told what to do at them");
     }
 
     fn run_step(
@@ -107,6 +142,7 @@ impl Program {
         weights: &Weights,
         golden: Option<&Workspace>,
         workspace: &mut Workspace,
+        touch: &mut Touch<'_>,
     ) {
         let step = &self.steps[index];
         let images = workspace.images;
@@ -120,6 +156,11 @@ impl Program {
             golden.filter(|_| before).unwrap_or(workspace).value(self, value)
         };
         compute(step, images, &weights.steps[index], &read, output, &mut scratch);
+        if let StepOp::Tap(taps) = &step.op {
+            for &tap in taps {
+                touch(tap, output);
+            }
+        }
         workspace.buffers[slot] = buffer;
         workspace.scratch = scratch;
     }
@@ -183,6 +224,7 @@ fn compute<'a>(
                 output.copy_from_slice(constant);
             }
         }
+        StepOp::Tap(_) => output.copy_from_slice(read(0)),
     }
 }
 

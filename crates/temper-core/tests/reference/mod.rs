@@ -11,7 +11,8 @@
 //! - Softmax subtracts the maximum first, so large inputs do not overflow; a NaN or `+∞` among the inputs makes every output
 //!   along the axis NaN.
 
-use temper_core::network::{Network, Node, Op, Padding2d, Pair};
+use temper_core::execution::Tap;
+use temper_core::network::{Network, Node, NodeId, Op, Padding2d, Pair};
 
 /// The outputs of all nodes for a batch of images.
 ///
@@ -23,11 +24,22 @@ use temper_core::network::{Network, Node, Op, Padding2d, Pair};
 /// # Panics
 /// When `input` does not hold `batch` images.
 pub(crate) fn evaluate(network: &Network, input: &[f32], batch: usize) -> Vec<Vec<f64>> {
+    evaluate_changed(network, input, batch, &|_, _| {})
+}
+
+/// [`evaluate`], where `change` may alter, image by image, every node's first input as this node alone sees it and every node's
+/// output as all its consumers see it.
+pub(crate) fn evaluate_changed(
+    network: &Network,
+    input: &[f32],
+    batch: usize,
+    change: &dyn Fn(Tap, &mut [f64]),
+) -> Vec<Vec<f64>> {
     let size: usize = network.input_shape().iter().product();
     assert_eq!(input.len(), batch * size, "the input must hold {batch} images of {size} values");
     let mut outputs = vec![Vec::new(); network.nodes().len()];
     for image in input.chunks_exact(size) {
-        for (output, value) in outputs.iter_mut().zip(evaluate_image(network, image)) {
+        for (output, value) in outputs.iter_mut().zip(evaluate_image(network, image, change)) {
             output.extend(value.data);
         }
     }
@@ -35,6 +47,7 @@ pub(crate) fn evaluate(network: &Network, input: &[f32], batch: usize) -> Vec<Ve
 }
 
 /// A dense row-major array without a batch dimension.
+#[derive(Clone)]
 struct Array {
     shape: Vec<usize>,
     data: Vec<f64>,
@@ -78,16 +91,22 @@ impl Array {
     }
 }
 
-fn evaluate_image(network: &Network, image: &[f32]) -> Vec<Array> {
+fn evaluate_image(network: &Network, image: &[f32], change: &dyn Fn(Tap, &mut [f64])) -> Vec<Array> {
     let mut values: Vec<Array> = Vec::with_capacity(network.nodes().len());
-    for (node, id) in network.nodes().iter().zip(0..) {
-        let inputs: Vec<&Array> = node.inputs.iter().map(|input| &values[input.0]).collect();
-        let shape = network.shape(temper_core::network::NodeId(id));
-        let value = match &node.op {
+    for (node, id) in network.nodes().iter().zip((0..).map(NodeId)) {
+        let mut first = node.inputs.first().map(|input| values[input.0].clone());
+        if let Some(first) = &mut first {
+            change(Tap::input(id), &mut first.data);
+        }
+        let others = node.inputs.iter().skip(1).map(|input| &values[input.0]);
+        let inputs: Vec<&Array> = first.iter().chain(others).collect();
+        let shape = network.shape(id);
+        let mut value = match &node.op {
             Op::Input { shape } => Array::from_f32(shape, image),
             _ => apply(network, node, &inputs, shape),
         };
         assert_eq!(value.shape, shape, "node {}", node.name);
+        change(Tap::output(id), &mut value.data);
         values.push(value);
     }
     values

@@ -1,4 +1,6 @@
-//! What several tests of faults and campaigns share.
+//! What several tests share.
+
+pub mod networks;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -86,7 +86,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let model = Model::load(&args.model)?;
     let data = load_data(&args.data, args.split.into(), args.limit, args.data_dir.as_deref())?;
     let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
-    let (program, weights) = Program::compile(&model.network, &[]);
+    let (program, weights) = Program::compile(&model.network, &[], &[]);
     ensure!(
         program.output_len() == data.classes(),
         "the network has {} outputs, but {} has {} classes",
