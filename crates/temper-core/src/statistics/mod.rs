@@ -1,6 +1,38 @@
 //! Estimates: a point and an interval, with what they rest on.
+//!
+//! Pure functions on plain numbers; `docs/statistics.md` lists every formula with its source, assumptions and measured coverage.
+//!
+//! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles`], and strata recombined ([`stratified_mean`]);
+//! - a share: [`Proportion`], [`yield_at_least`], and failures in time ([`fit_total`]);
+//! - two means: [`paired`], [`unpaired`];
+//! - how many: [`sample_size`] before a campaign, [`StoppingRule`] during one.
 
+mod beta;
+mod bootstrap;
+mod error;
 mod estimate;
+mod fit;
+mod hypergeometric;
+mod normal;
+mod paired;
+mod proportion;
+mod quantiles;
+mod sample_size;
+mod sequential;
+mod strata;
 mod student;
+mod wilcoxon;
+mod yields;
 
+pub use bootstrap::{RESAMPLES, bca_interval};
+pub use error::StatisticsError;
 pub use estimate::{Estimate, t_interval};
+pub use fit::{BITS_PER_MEGABIT, FitEstimate, FitPart, fit_total};
+pub use paired::{MeanDifference, PairedComparison, paired, unpaired};
+pub use proportion::Proportion;
+pub use quantiles::quantiles;
+pub use sample_size::{margin, normal_quantile, sample_size, table_quantile, unrounded_sample_size};
+pub use sequential::{Decision, Guard, Looks, StoppingRule};
+pub use strata::{StratifiedMean, Stratum, stratified_mean};
+pub use wilcoxon::{NullDistribution, SignedRank};
+pub use yields::yield_at_least;
