@@ -5,6 +5,7 @@
 //! - [`network`]: a [`Network`](network::Network) is run-time data: named nodes, each an operator with inputs, and named parameters.
 //! - [`data`]: a [`Dataset`](data::Dataset) is labelled images; [`Preprocessing`](data::Preprocessing) travels with a model.
 //! - [`number`]: a [`NumberFormat`](number::NumberFormat) maps values to bit patterns.
+//! - [`memory`]: a [`Memory`](memory::Memory) says which values lie where, in which format.
 //! - [`fault`]: a [`FaultSpec`](fault::FaultSpec) says what may be struck and how; a [`FaultDraw`](fault::FaultDraw) is what is
 //!   struck in one trial.
 //! - [`execution`]: a network compiled for running, whose weights are struck in place.
@@ -17,6 +18,7 @@ pub mod campaign;
 pub mod data;
 pub mod execution;
 pub mod fault;
+pub mod memory;
 pub mod network;
 pub mod number;
 pub mod statistics;

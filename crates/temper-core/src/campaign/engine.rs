@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::campaign::{Campaign, TrialFaults};
 use super::outcome::Outcomes;
 use super::plan::Trial;
 use super::record::TrialRecord;
+use super::resolved::{Campaign, TrialFaults};
 use super::variant::{GoldenRun, Variant};
 use crate::execution::{StepId, Weights, Workspace, chunk_size, top_class};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
@@ -194,7 +194,8 @@ impl Campaign<'_> {
                 golden: Workspace::recording(&variant.program),
                 faulty: Workspace::new(&variant.program),
             });
-            let chunk = Chunk { campaign: self, variant, images: images.clone(), golden: &golden.runs[number] };
+            let chunk =
+                Chunk { campaign: self, variant, images: images.clone(), golden: &golden.runs[number] };
             let reuse = chunk.prepare(mine.iter().map(|&i| &armed[i]), worker);
             for i in mine {
                 parts[i] = chunk.run(&armed[i], reuse, worker);

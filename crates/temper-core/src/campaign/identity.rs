@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::spec::CampaignSpec;
 use super::store::FORMAT_VERSION;
 use crate::data::{Dataset, Preprocessing};
+use crate::fault::FaultSpec;
 use crate::network::{GraphDescription, Network};
 
 /// Hashes (SHA-256, the first 16 hexadecimal digits) of all that results depend on.
@@ -27,10 +28,21 @@ impl Identity {
         network: &Network,
         preprocessing: &Preprocessing,
         data: &Dataset,
+        calibration: Option<&Dataset>,
     ) -> Self {
-        let spec = hash([json(&(spec.seed, &spec.data, &spec.faults, &spec.sweep, &spec.trials)).as_slice()]);
+        // Where the model and lists lie does not matter; what is in them is hashed.
+        let faults: Vec<FaultSpec> =
+            spec.faults.iter().map(|fault| FaultSpec { list: None, ..fault.clone() }).collect();
+        let stored = (&spec.calibration, &spec.storage);
+        let parts = (spec.seed, &spec.data, stored, faults, &spec.sweep, &spec.trials, &spec.record);
+        let spec = hash([json(&parts).as_slice()]);
         let network = hash_network(network, preprocessing);
-        let data = hash_data(data);
+        let data: Vec<String> = std::iter::once(data).chain(calibration).map(hash_data).collect();
+        let data = if let [images] = data.as_slice() {
+            images.clone()
+        } else {
+            hash(data.iter().map(String::as_bytes))
+        };
         let version = FORMAT_VERSION.to_string();
         let campaign = hash([version.as_bytes(), spec.as_bytes(), network.as_bytes(), data.as_bytes()]);
         Self { campaign, spec, network, data }

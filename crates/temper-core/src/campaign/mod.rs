@@ -12,15 +12,24 @@ mod identity;
 mod outcome;
 mod plan;
 mod record;
+mod resolved;
 mod spec;
 mod store;
 mod summary;
+mod sweep;
+mod trials;
+mod variant;
 
-pub use engine::{Campaign, CampaignError, Golden, Observer};
+pub use engine::{Golden, Observer};
 pub use identity::Identity;
 pub use outcome::Outcomes;
-pub use plan::{Condition, Plan, SweptValue, Trial};
+pub use plan::{Condition, Plan, Trial};
 pub use record::{RecordError, TrialRecord};
-pub use spec::{Axis, CampaignSpec, DataSpec, ModelSpec, SpecError, SweepSpec, TrialsSpec};
+pub use resolved::{Campaign, CampaignError};
+pub use spec::{
+    CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
+};
 pub use store::{AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenInfo, Records, StoreError};
 pub use summary::{ConditionSummary, summarise};
+pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue};
+pub use trials::{Precision, Statistical, TrialsSpec};

@@ -21,6 +21,9 @@ pub struct TrialRecord {
     /// What became of the inferences.
     #[serde(flatten)]
     pub outcomes: Outcomes,
+    /// The top class of every image, where the specification asks for it; `null` for an output with a NaN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<Vec<Option<u8>>>,
     /// Seconds that threads spent on it, added up; not part of the result.
     pub cpu_seconds: f64,
 }
@@ -91,6 +94,7 @@ mod tests {
             draw: 1,
             faults: 27,
             outcomes,
+            predictions: Some(vec![Some(3), None]),
             cpu_seconds: 0.125,
         }
     }

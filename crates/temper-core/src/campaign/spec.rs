@@ -165,7 +165,8 @@ impl CampaignSpec {
         }
         self.trials.check()?;
         for (i, fault) in self.faults.iter().enumerate() {
-            let alone = FaultSpec { list: fault.list.clone(), listed: fault.listed.clone(), ..FaultSpec::default() };
+            let alone =
+                FaultSpec { list: fault.list.clone(), listed: fault.listed.clone(), ..FaultSpec::default() };
             if fault.list.is_some() && *fault != alone {
                 let number = (i + 1).to_string();
                 return Err(SpecError::value(

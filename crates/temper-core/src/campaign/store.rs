@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::identity::Identity;
-use super::plan::Condition;
+use super::plan::{Plan, Trial};
 use super::record::{RecordError, TrialRecord};
 use super::spec::CampaignSpec;
 use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
 
 /// Version of the directory's format.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const INFO: &str = "campaign.json";
 
@@ -32,10 +32,12 @@ pub struct CampaignInfo {
     pub identity: Identity,
     /// The specification.
     pub spec: CampaignSpec,
-    /// The conditions, by id.
-    pub conditions: Vec<Condition>,
-    /// The fault-free run.
-    pub golden: GoldenInfo,
+    /// Where the model file is; not part of what the campaign is.
+    pub model_file: PathBuf,
+    /// What it will do.
+    pub plan: Plan,
+    /// The fault-free run of each condition.
+    pub golden: Vec<GoldenInfo>,
 }
 
 /// The fault-free run, in numbers.
@@ -55,17 +57,26 @@ impl GoldenInfo {
 }
 
 impl CampaignInfo {
-    /// Number of trials planned.
-    pub fn trials(&self) -> u64 {
-        self.spec.trials.count * self.conditions.len() as u64
-    }
-
     /// Whether the campaign has a trial of that id, condition and draw.
     fn has(&self, record: &TrialRecord) -> bool {
-        let conditions = self.conditions.len() as u64;
-        record.trial < self.trials()
-            && (record.draw, record.condition as u64)
-                == (record.trial / conditions, record.trial % conditions)
+        let found = self.plan.find(record.trial);
+        found
+            .is_some_and(|Trial { condition, draw, .. }| (condition, draw) == (record.condition, record.draw))
+    }
+
+    /// Whether the description hangs together: only then can it be read.
+    fn check(&self) -> Result<(), String> {
+        let conditions = &self.plan.conditions;
+        if conditions.is_empty() || conditions.len() != self.golden.len() {
+            return Err("expected a golden run for every condition".to_owned());
+        }
+        if conditions.iter().enumerate().any(|(id, condition)| condition.id != id) {
+            return Err("the conditions are not numbered in order".to_owned());
+        }
+        if self.plan.precision != self.spec.trials.precision {
+            return Err("the plan is not that of the specification".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -205,11 +216,7 @@ impl CampaignDir {
             return Err(StoreError::Version { path: file, found });
         }
         let info: CampaignInfo = serde_json::from_value(value).map_err(parse_error)?;
-        let conditions =
-            info.spec.conditions().map_err(|error| parse_error(serde_json::Error::custom(error)))?;
-        if conditions != info.conditions {
-            return Err(parse_error(serde_json::Error::custom("the conditions are not those of the sweep")));
-        }
+        info.check().map_err(|reason| parse_error(serde_json::Error::custom(reason)))?;
         Ok(Self { path: path.to_owned(), info })
     }
 
@@ -237,8 +244,9 @@ impl CampaignDir {
         if !differs.is_empty() {
             return Err(StoreError::Differs { path: self.path, differs: differs.join(" and ") });
         }
-        if self.info.golden != info.golden {
-            let (found, recorded) = (info.golden.correct, self.info.golden.correct);
+        let differing = info.golden.iter().zip(&self.info.golden).find(|(found, recorded)| found != recorded);
+        if let Some((found, recorded)) = differing {
+            let (found, recorded) = (found.correct, recorded.correct);
             return Err(StoreError::Golden { path: self.path, found, recorded });
         }
         Ok(self)

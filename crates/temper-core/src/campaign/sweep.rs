@@ -177,11 +177,13 @@ impl Combination {
                 }
             }
             ["fault", number, name] => {
-                let fault = &mut self.faults[entry(number, self.faults.len())?];
+                let number = entry(number, self.faults.len())?;
+                let fault = &mut self.faults[number];
                 *fault = with_field(fault, name, value)?;
             }
             ["storage", number, name] => {
-                let storage = &mut self.storage[entry(number, self.storage.len())?];
+                let number = entry(number, self.storage.len())?;
+                let storage = &mut self.storage[number];
                 *storage = with_field(storage, name, value)?;
             }
             _ => {
@@ -193,7 +195,11 @@ impl Combination {
 }
 
 /// The same entry with one field replaced.
-fn with_field<T: Serialize + DeserializeOwned>(entry: &T, name: &str, value: &SweptValue) -> Result<T, String> {
+fn with_field<T: Serialize + DeserializeOwned>(
+    entry: &T,
+    name: &str,
+    value: &SweptValue,
+) -> Result<T, String> {
     let mut table = toml::Table::try_from(entry).map_err(|error| error.to_string())?;
     let value = match value {
         SweptValue::Integer(value) => toml::Value::Integer(*value),

@@ -99,7 +99,9 @@ impl TrialsSpec {
         let given: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if given.len() != 1 {
             let found = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
-            let reason = format!("expected exactly one of count, precision, statistical and exhaustive, found {found}");
+            let reason = format!(
+                "expected exactly one of count, precision, statistical and exhaustive, found {found}"
+            );
             return Err(SpecError::value(&["trials"], reason));
         }
         let error = |path: &[&str], reason: String| Err(SpecError::value(path, reason));
@@ -107,7 +109,10 @@ impl TrialsSpec {
             return error(&["trials", "count"], "expected at least 1, found 0".to_owned());
         }
         if self.exhaustive == Some(false) {
-            return error(&["trials", "exhaustive"], "expected true; for anything else give count".to_owned());
+            return error(
+                &["trials", "exhaustive"],
+                "expected true; for anything else give count".to_owned(),
+            );
         }
         let open = |value: f64| value > 0.0 && value < 1.0;
         if let Some(precision) = self.precision {

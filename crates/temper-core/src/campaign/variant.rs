@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::data::Inputs;
-use crate::execution::{Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits};
+use crate::execution::{Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits_with};
 use crate::fault::{FaultSite, strike_activations};
 use crate::memory::{Calibration, Memory, MemoryError, TensorId};
 
@@ -19,11 +19,11 @@ pub(super) struct Variant {
 
 /// The fault-free run of a stored network.
 #[derive(Debug, Clone)]
-pub struct GoldenRun {
+pub(super) struct GoldenRun {
     /// Outputs for all images, `[images, classes]`.
-    pub logits: Vec<f32>,
+    pub(super) logits: Vec<f32>,
     /// Number of images whose label is the top class.
-    pub correct: u64,
+    pub(super) correct: u64,
 }
 
 /// Values kept at each tap to find a range: enough for percentiles, and bounded.
@@ -47,7 +47,7 @@ impl Variant {
     /// Runs without faults.
     pub(super) fn golden(&self, inputs: &Inputs<'_>, progress: &(dyn Fn(usize) + Sync)) -> GoldenRun {
         let store = |_: Range<usize>, tap: TapId, values: &mut [f32]| self.store(tap, values);
-        let logits = logits(&self.program, &self.weights, inputs, &store, progress);
+        let logits = logits_with(&self.program, &self.weights, inputs, &store, progress);
         GoldenRun { correct: count_correct(&logits, inputs.dataset().labels()), logits }
     }
 

@@ -20,6 +20,11 @@ pub fn image_stream(campaign_seed: u64, trial: u64, image: u64) -> impl Rng {
     stream([campaign_seed, image + 1], trial)
 }
 
+/// The random stream of what is chosen once for a condition of a campaign.
+pub fn condition_stream(campaign_seed: u64, condition: u64) -> impl Rng {
+    stream([campaign_seed, u64::MAX], condition)
+}
+
 fn stream(words: [u64; 2], number: u64) -> impl Rng {
     let mut key = [0; 32];
     for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
@@ -47,15 +52,9 @@ pub struct FaultSite {
     pub damage: Damage,
 }
 
-/// The concrete sites of one trial, in the order of the faults; those of one fault are all different and in the order of the tensors.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct FaultDraw {
-    /// The sites, to be struck in this order.
-    pub sites: Vec<FaultSite>,
-}
-
 impl Fault {
-    /// Draws sites from a random stream, in time proportional to their number.
+    /// Draws the sites of one trial from a random stream, in time proportional to their number: all different, and in the order of the
+    /// tensors.
     pub fn draw(&self, rng: &mut impl Rng) -> Vec<FaultSite> {
         match self.amount {
             Amount::Count(count) => {

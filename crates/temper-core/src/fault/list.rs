@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::draw::FaultSite;
 use super::error_model::Damage;
-use crate::memory::{Layers, Memory, MemoryError, Part, Place, Target};
+use crate::memory::{Class, Layers, Memory, MemoryError, Place, Target};
 
 /// A list of faults.
 pub type FaultList = Vec<ListedFault>;
@@ -139,7 +139,8 @@ impl ListedFault {
     pub fn of_site(memory: &Memory, draw: Option<u64>, image: Option<u64>, site: &FaultSite) -> Self {
         let tensor = memory.tensor(site.tensor);
         let bits = |mask: u64| {
-            let bits: Vec<_> = (0..64).filter(|bit| mask >> bit & 1 == 1).map(|bit| bit.to_string()).collect();
+            let bits: Vec<_> =
+                (0..64).filter(|bit| mask >> bit & 1 == 1).map(|bit| bit.to_string()).collect();
             Some(bits.join(" "))
         };
         let (model, bits, value) = match site.damage {
@@ -166,15 +167,21 @@ impl ListedFault {
         }
     }
 
+    /// The selector of its layer.
+    pub fn layers(&self) -> Layers {
+        if self.target.class == Class::Input { Layers::default() } else { Layers::One(self.layer.clone()) }
+    }
+
     /// The site it means in a memory.
     fn resolve(&self, memory: &Memory) -> Result<ListedSite, (&'static str, String)> {
-        let layers = Layers::One(self.layer.clone());
-        let default = if self.target.class == crate::memory::Class::Input { Layers::default() } else { layers };
         let tensors = memory
-            .select(self.target, &default, self.place)
+            .select(self.target, &self.layers(), self.place)
             .map_err(|error: MemoryError| (error.field(), error.to_string()))?;
         let [tensor] = tensors.as_slice() else {
-            let reason = format!("\"{}\" of \"{}\" is not one tensor; name one vector, such as batch-norm-weight", self.target, self.layer);
+            let reason = format!(
+                "\"{}\" of \"{}\" is not one tensor; name one vector, such as batch-norm-weight",
+                self.target, self.layer
+            );
             return Err(("target", reason));
         };
         let stored = memory.tensor(*tensor);
@@ -185,11 +192,15 @@ impl ListedFault {
         let last = (count - 1).checked_mul(step).and_then(|offset| offset.checked_add(self.index));
         let words = stored.words(self.target.part);
         if last.is_none_or(|last| last >= words) {
-            let reason = format!("{} (with {count} values at distance {step}) lies outside the {words} there are", self.index);
+            let reason = format!(
+                "{} (with {count} values at distance {step}) lies outside the {words} there are",
+                self.index
+            );
             return Err(("index", reason));
         }
         let damage = self.damage(format.bit_width())?;
-        let site = FaultSite { tensor: *tensor, part: self.target.part, start: self.index, step, count, damage };
+        let site =
+            FaultSite { tensor: *tensor, part: self.target.part, start: self.index, step, count, damage };
         Ok(ListedSite { draw: self.draw, image: self.image, site })
     }
 
@@ -236,4 +247,3 @@ pub fn resolve_list(list: &[ListedFault], memory: &Memory) -> Result<Vec<ListedS
     };
     list.iter().enumerate().map(resolve).collect()
 }
-

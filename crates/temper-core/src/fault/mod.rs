@@ -13,7 +13,7 @@ mod resolve;
 mod spec;
 mod strike;
 
-pub use draw::{FaultDraw, FaultSite, image_stream, trial_stream};
+pub use draw::{FaultSite, condition_stream, image_stream, trial_stream};
 pub use error_model::{Damage, ErrorModel, Mode, Reading, RelativeTo};
 pub use list::{FaultList, ListError, ListedFault, ListedModel, ListedSite, read_list, resolve_list};
 pub use resolve::{Fault, FaultError, Number};

@@ -61,7 +61,9 @@ pub enum FaultError {
     #[error(transparent)]
     Memory(#[from] MemoryError),
     /// Scales or zero points of tensors that have none.
-    #[error("target: {layer} stores its {target} in {format}, which has none; choose a quantised format in [[storage]]")]
+    #[error(
+        "target: {layer} stores its {target} in {format}, which has none; choose a quantised format in [[storage]]"
+    )]
     NoMetadata {
         /// A layer that was selected.
         layer: String,
@@ -71,7 +73,9 @@ pub enum FaultError {
         format: NumberFormat,
     },
     /// Another format than that in which the target is stored.
-    #[error("format: {layer} stores its {target} in {stored}, not in {wanted}; leave format out, or change what says so")]
+    #[error(
+        "format: {layer} stores its {target} in {stored}, not in {wanted}; leave format out, or change what says so"
+    )]
     Format {
         /// A layer that was selected.
         layer: String,
@@ -195,7 +199,13 @@ impl FaultSpec {
         }
     }
 
-    fn span(&self, memory: &Memory, id: TensorId, model: ErrorModel, before: &Fault) -> Result<Span, FaultError> {
+    fn span(
+        &self,
+        memory: &Memory,
+        id: TensorId,
+        model: ErrorModel,
+        before: &Fault,
+    ) -> Result<Span, FaultError> {
         let tensor = memory.tensor(id);
         if let Some(wanted) = self.format.filter(|format| *format != tensor.format) {
             let layer = tensor.layer.clone();
@@ -229,7 +239,9 @@ impl FaultSpec {
                 let squares = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
                 Ok((squares / values.len() as f64).sqrt())
             }
-            None => field("relative_to", format!("only stored parameters have one; {} has none", self.target)),
+            None => {
+                field("relative_to", format!("only stored parameters have one; {} has none", self.target))
+            }
         }
     }
 
@@ -275,7 +287,9 @@ impl FaultSpec {
         if !model.strikes_bits() {
             return match (&self.bits, self.burst_bits) {
                 (None, None) => Ok(vec![all]),
-                (Some(_), _) => field("bits", format!("{} strikes whole values; leave bits out", model.name())),
+                (Some(_), _) => {
+                    field("bits", format!("{} strikes whole values; leave bits out", model.name()))
+                }
                 (None, Some(_)) => {
                     field("burst_bits", format!("{} strikes whole values; leave it out", model.name()))
                 }
@@ -297,6 +311,18 @@ impl FaultSpec {
             return field("bits", format!("no burst of {burst} bits begins at any of them in {format}"));
         }
         Ok(masks)
+    }
+
+    /// The bits of a tensor's words that may be struck.
+    ///
+    /// # Errors
+    /// When a bit does not exist, or the error model strikes whole values.
+    pub fn bits_in(&self, tensor: &StoredTensor) -> Result<Vec<u32>, FaultError> {
+        let model = self.error_model()?;
+        if !model.strikes_bits() {
+            return field("bits", format!("{} strikes whole values; leave bits out", model.name()));
+        }
+        tensor.word_format(self.target.part).map_or_else(|| Ok(Vec::new()), |format| self.chosen_bits(format))
     }
 
     fn chosen_bits(&self, format: NumberFormat) -> Result<Vec<u32>, FaultError> {
@@ -483,6 +509,20 @@ impl Fault {
     /// Number of different sites: places times the bits (and polarities) that may be struck in each.
     pub fn sites(&self) -> u64 {
         self.sites
+    }
+
+    /// The tensors that may be struck.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorId> {
+        self.spans.iter().map(|span| span.tensor)
+    }
+
+    /// The number of sites of a draw, on average.
+    pub fn expected_sites(&self) -> usize {
+        match self.amount {
+            Amount::Count(count) => count as usize,
+            Amount::BitErrorRate(rate) => (rate * self.sites as f64) as usize,
+            Amount::UnitFaultRate(rate) => (rate * self.units as f64) as usize,
+        }
     }
 
     /// How long it lasts.

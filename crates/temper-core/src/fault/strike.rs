@@ -28,7 +28,8 @@ pub fn changes(memory: &Memory, sites: &[FaultSite]) -> Vec<Change> {
     let in_parameters = sites.iter().filter(|site| memory.tensor(site.tensor).parameter().is_some());
     let mut changes = Vec::new();
     for (id, sites) in by_tensor(in_parameters) {
-        let (Some(parameter), Some(stored)) = (memory.tensor(id).parameter(), memory.stored_values(id)) else {
+        let (Some(parameter), Some(stored)) = (memory.tensor(id).parameter(), memory.stored_values(id))
+        else {
             continue;
         };
         let mut change = |index: usize, value: f32| {
@@ -128,7 +129,11 @@ impl<'a> Struck<'a> {
                 reading = Reading { value: codec.decode(index, word), word: Some(word) };
             }
             for (_, damage) in group {
-                damage.apply(&mut reading, |value| codec.encode(index, value), |word| codec.decode(index, word));
+                damage.apply(
+                    &mut reading,
+                    |value| codec.encode(index, value),
+                    |word| codec.decode(index, word),
+                );
             }
             tell(index, reading.value);
         }
@@ -137,10 +142,11 @@ impl<'a> Struck<'a> {
 
 /// Strikes the scale or zero point of one channel.
 fn strike_metadata(codec: &mut Codec, part: Part, channel: usize, damage: Damage, format: NumberFormat) {
+    let Some(grid) = codec.grid_mut(channel) else { return };
     if part == Part::Scale {
-        let mut reading = Reading::of(codec.scale(channel));
+        let mut reading = Reading::of(grid.scale);
         damage.apply(&mut reading, |scale| u64::from(scale.to_bits()), |word| f32::from_bits(word as u32));
-        codec.set_scale(channel, reading.value);
+        grid.scale = reading.value;
         return;
     }
     let width = format.bit_width();
@@ -152,7 +158,7 @@ fn strike_metadata(codec: &mut Codec, part: Part, channel: usize, damage: Damage
         if signed { ((word << shift) as i64 >> shift) as f32 } else { word as f32 }
     };
     // Zero points have at most 16 bits, which a float holds exactly.
-    let mut reading = Reading::of(codec.zero_point(channel) as f32);
+    let mut reading = Reading::of(grid.zero_point as f32);
     damage.apply(&mut reading, |value| value as i64 as u64 & mask, decode);
-    codec.set_zero_point(channel, reading.value as i32);
+    grid.zero_point = reading.value as i32;
 }

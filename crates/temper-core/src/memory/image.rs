@@ -7,7 +7,7 @@ use super::storage::{MemoryError, Place, StorageSpec};
 use super::target::{BatchNormVector, Class, Part, Target};
 use crate::execution::{ParameterId, Tap, TapId, TapSide};
 use crate::network::{Network, NodeId, Op, ParameterKind};
-use crate::number::{Codec, Granularity, NumberFormat, Quantisation, QuantisationError};
+use crate::number::{Codec, Granularity, NumberFormat, Quantisation, QuantisationError, Scheme};
 use crate::tensor::Tensor;
 
 /// A tensor's place in a [`Memory`].
@@ -83,7 +83,7 @@ impl StoredTensor {
         match part {
             Part::Values => Some(self.format),
             Part::Scale => self.format.needs_range().then_some(NumberFormat::F32),
-            Part::ZeroPoint => self.quantisation.is_affine(self.format).then_some(self.format),
+            Part::ZeroPoint => self.is_affine().then_some(self.format),
         }
     }
 
@@ -97,6 +97,11 @@ impl StoredTensor {
             (_, [channels, ..]) => [*channels, 1, values / channels],
             (_, []) => [1, 1, 1],
         }
+    }
+
+    /// Whether zero points lie in memory beside the scales.
+    fn is_affine(&self) -> bool {
+        matches!(self.format, NumberFormat::Uint(_)) || self.quantisation.scheme == Some(Scheme::Affine)
     }
 
     fn channels_of_scales(&self) -> usize {
@@ -116,6 +121,9 @@ pub struct Memory {
     tensors: Vec<StoredTensor>,
     taps: Vec<Tap>,
 }
+
+/// Tensors that are chosen: a target at some layers, for activations at a place.
+pub type Selection<'a> = (Target, &'a Layers, Option<Place>);
 
 /// What calibration has seen at a tap: enough values to choose a range.
 #[derive(Debug, Clone, Default)]
@@ -144,7 +152,7 @@ impl Memory {
     pub fn new(
         network: &Network,
         storage: &[StorageSpec],
-        struck: &[(Target, &Layers, Option<Place>)],
+        struck: &[Selection<'_>],
     ) -> Result<Self, MemoryError> {
         let mut memory = Self {
             network: network.clone(),
@@ -152,14 +160,14 @@ impl Memory {
             tensors: parameters(network),
             taps: Vec::new(),
         };
-        for (target, layers, place) in struck.iter().filter(|(target, ..)| target.class.is_activation()) {
-            for place in places(network, target.class, layers, *place)? {
-                memory.add_tap(place);
-            }
-        }
+        memory.add_taps(struck)?;
         for spec in storage {
             if spec.target.part != Part::Values {
-                let reason = format!("{} is stored with its tensor; expected {}", spec.target, spec.target.class.name());
+                let reason = format!(
+                    "{} is stored with its tensor; expected {}",
+                    spec.target,
+                    spec.target.class.name()
+                );
                 return Err(MemoryError::Field { field: "target", reason });
             }
             if spec.target.class.is_activation() {
@@ -178,6 +186,19 @@ impl Memory {
         }
         memory.store_parameters()?;
         Ok(memory)
+    }
+
+    /// Gives taps to the activations among what is struck.
+    ///
+    /// # Errors
+    /// When a selector is malformed or matches nothing.
+    pub fn add_taps(&mut self, struck: &[Selection<'_>]) -> Result<(), MemoryError> {
+        for (target, layers, place) in struck.iter().filter(|(target, ..)| target.class.is_activation()) {
+            for found in places(&self.network, target.class, layers, *place)? {
+                self.add_tap(found);
+            }
+        }
+        Ok(())
     }
 
     fn add_tap(&mut self, found: Found) {
@@ -414,8 +435,9 @@ fn activated(network: &Network, id: NodeId) -> NodeId {
     let mut last = id;
     let mut stage = 0;
     loop {
-        let mut readers =
-            (last.0 + 1..network.nodes().len()).map(NodeId).filter(|&id| network.node(id).inputs.contains(&last));
+        let mut readers = (last.0 + 1..network.nodes().len())
+            .map(NodeId)
+            .filter(|&id| network.node(id).inputs.contains(&last));
         let (Some(next), None) = (readers.next(), readers.next()) else { return last };
         if last == network.output() {
             return last;

@@ -9,7 +9,7 @@ mod selector;
 mod storage;
 mod target;
 
-pub use image::{Calibration, Memory, StoredTensor, TensorId};
+pub use image::{Calibration, Memory, Selection, StoredTensor, TensorId};
 pub use selector::{Layers, SelectorError};
 pub use storage::{MemoryError, Place, StorageSpec};
 pub use target::{BatchNormVector, Class, Part, Target, TargetError};

@@ -13,7 +13,6 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-
 /// Selectors of layers, such as `*`, `conv1` or `["layer1.*", "!*.conv2"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a selector or a list of selectors of layers")]

@@ -1,6 +1,6 @@
 //! Stopping a campaign once its mean is known precisely enough.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{StatisticsError, check_confidence, check_fraction};
 use super::estimate::{Estimate, t_interval};
@@ -50,7 +50,7 @@ impl Looks {
 /// of at most ε, and so have those above the largest (Wilks, "Determination of sample sizes for setting tolerance limits", *Annals of
 /// Mathematical Statistics* 12, 1941; the "rule of three" is q ≈ 3/n for ε = 5 %). Accuracies lie in 0..=1, so chips not met can move the mean
 /// m by no more than `q m` down and `q (1 − m)` up, and the interval is widened by as much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guard {
     /// Widen the interval only if all draws are equal: their t interval is a point, which would stop at once. ε is half the look's error

@@ -13,7 +13,7 @@ use crate::fault::{
     Fault, FaultError, FaultSite, FaultSpec, Lifetime, ListError, ListedSite, Number, condition_stream,
     image_stream, resolve_list, trial_stream,
 };
-use crate::memory::{Memory, MemoryError, StorageSpec, TensorId};
+use crate::memory::{Layers, Memory, MemoryError, Place, Selection, StorageSpec, Target, TensorId};
 use crate::network::{Network, Op};
 
 /// A campaign resolved against a network and a data set, ready to run.
@@ -122,7 +122,9 @@ impl CampaignError {
             }
             Self::List { number, .. } => path(&["fault", &number.to_string(), "list"]),
             Self::Storage { source, .. } => path(&["storage", "1", source.field()]),
-            Self::Spec(SpecError::Toml(_)) | Self::NoCalibration | Self::Data(_) | Self::Classes { .. } => None,
+            Self::Spec(SpecError::Toml(_)) | Self::NoCalibration | Self::Data(_) | Self::Classes { .. } => {
+                None
+            }
         }
     }
 }
@@ -195,7 +197,8 @@ impl<'a> Campaign<'a> {
             return Err(CampaignError::Classes { outputs, data, classes });
         }
         let resolver = Resolver { spec, network };
-        let combinations = spec.sweep.expand(spec, &mut |axis, combination| resolver.each(axis, combination))?;
+        let combinations =
+            spec.sweep.expand(spec, &mut |axis, combination| resolver.each(axis, combination))?;
         let (variants, conditions, planned) = resolver.conditions(&combinations)?;
         if calibration.is_none() && variants.iter().any(Memory::needs_calibration) {
             return Err(CampaignError::NoCalibration);
@@ -280,7 +283,10 @@ impl<'a> Campaign<'a> {
                 if for_one.is_empty() {
                     OfFault::Permanent(mine.map(|site| site.site).collect())
                 } else {
-                    OfFault::Transient { tensors: mine.map(|site| site.site.tensor).collect(), per_image: listed.len() }
+                    OfFault::Transient {
+                        tensors: mine.map(|site| site.site.tensor).collect(),
+                        per_image: listed.len(),
+                    }
                 }
             }
         };
@@ -326,37 +332,36 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// How a combination stores the network, and its memory.
-    fn memory(&self, combination: &Combination) -> Result<(Vec<StorageSpec>, Memory), CampaignError> {
-        let storage = self.spec.storage_with(&combination.storage, &combination.faults);
-        let struck: Vec<_> =
-            combination.faults.iter().map(|fault| (fault.target, &fault.layers, fault.place)).collect();
-        let listed = combination.faults.iter().flat_map(|fault| fault.listed.iter().flatten());
-        let listed: Vec<_> = listed.map(|fault| (fault.target, fault.layers(), fault.place)).collect();
-        let struck: Vec<_> =
-            struck.into_iter().chain(listed.iter().map(|(target, layers, place)| (*target, layers, *place))).collect();
-        let memory = Memory::new(self.network, &storage, &struck).map_err(|source| {
-            CampaignError::Storage { condition: label(combination), source }
-        })?;
-        Ok((storage, memory))
+    /// How a combination stores the network.
+    fn storage(&self, combination: &Combination) -> Vec<StorageSpec> {
+        self.spec.storage_with(&combination.storage, &combination.faults)
+    }
+
+    /// The memory in which a combination stores the network.
+    fn memory(&self, combination: &Combination) -> Result<Memory, CampaignError> {
+        let listed = layers_of_lists(combination);
+        Memory::new(self.network, &self.storage(combination), &selections(combination, &listed))
+            .map_err(|source| CampaignError::Storage { condition: label(combination), source })
     }
 
     /// The values of an axis that goes through each layer or bit.
     fn each(&self, axis: &str, combination: &Combination) -> Result<Vec<SweptValue>, CampaignError> {
-        let (_, memory) = self.memory(combination)?;
+        let memory = self.memory(combination)?;
         let mut values: Vec<SweptValue> = Vec::new();
         for (i, fault) in combination.faults.iter().enumerate().filter(|(_, fault)| fault.list.is_none()) {
-            let error = |source| CampaignError::Fault {
-                number: i + 1,
-                condition: label(combination),
-                source,
-            };
+            let error =
+                |source| CampaignError::Fault { number: i + 1, condition: label(combination), source };
             let tensors = memory
                 .select(fault.target, &fault.layers, fault.place)
                 .map_err(|source| error(FaultError::Memory(source)))?;
             for id in tensors {
                 let found = match axis {
-                    BIT => fault.bits_in(memory.tensor(id)).map_err(error)?.into_iter().map(|bit| SweptValue::Integer(bit.into())).collect(),
+                    BIT => fault
+                        .bits_in(memory.tensor(id))
+                        .map_err(error)?
+                        .into_iter()
+                        .map(|bit| SweptValue::Integer(bit.into()))
+                        .collect(),
                     _ => vec![SweptValue::Text(memory.tensor(id).layer.clone())],
                 };
                 for value in found {
@@ -378,21 +383,18 @@ impl Resolver<'_> {
         let mut variants: Vec<(Vec<StorageSpec>, Memory)> = Vec::new();
         let mut variant_of = Vec::with_capacity(combinations.len());
         for combination in combinations {
-            let storage = self.spec.storage_with(&combination.storage, &combination.faults);
-            let struck = self.struck(combination);
-            let error = |source| CampaignError::Storage { condition: label(combination), source };
-            let number = match variants.iter().position(|(known, _)| *known == storage) {
-                Some(number) => {
-                    variants[number].1.add_taps(&struck).map_err(error)?;
-                    number
-                }
-                None => {
-                    let memory = Memory::new(self.network, &storage, &struck).map_err(error)?;
-                    variants.push((storage, memory));
-                    variants.len() - 1
-                }
-            };
-            variant_of.push(number);
+            let storage = self.storage(combination);
+            let known = variants.iter().position(|(known, _)| *known == storage);
+            if let Some(number) = known {
+                let listed = layers_of_lists(combination);
+                variants[number]
+                    .1
+                    .add_taps(&selections(combination, &listed))
+                    .map_err(|source| CampaignError::Storage { condition: label(combination), source })?;
+            } else {
+                variants.push((storage, self.memory(combination)?));
+            }
+            variant_of.push(known.unwrap_or(variants.len() - 1));
         }
         let mut resolved = Vec::with_capacity(combinations.len());
         let mut planned = Vec::with_capacity(combinations.len());
@@ -432,16 +434,33 @@ impl Resolver<'_> {
             let reason = "a statistical or exhaustive campaign strikes one site a trial: expected one [[fault]] that is drawn";
             return Err(SpecError::value(&["trials"], reason).into());
         }
-        let resolve = |(i, fault): (usize, &FaultSpec)| match &fault.listed {
-            Some(list) => resolve_list(list, memory)
-                .map(Struck::Listed)
-                .map_err(|source| CampaignError::List { number: i + 1, source }),
-            None => fault.resolve(memory, number).map(Struck::Drawn).map_err(|source| {
-                CampaignError::Fault { number: i + 1, condition: label(combination), source }
-            }),
-        };
+        let resolve =
+            |(i, fault): (usize, &FaultSpec)| match &fault.listed {
+                Some(list) => resolve_list(list, memory)
+                    .map(Struck::Listed)
+                    .map_err(|source| CampaignError::List { number: i + 1, source }),
+                None => fault.resolve(memory, number).map(Struck::Drawn).map_err(|source| {
+                    CampaignError::Fault { number: i + 1, condition: label(combination), source }
+                }),
+            };
         combination.faults.iter().enumerate().map(resolve).collect()
     }
+}
+
+/// The layers that listed faults name.
+fn layers_of_lists(combination: &Combination) -> Vec<(Target, Layers, Option<Place>)> {
+    let listed = combination.faults.iter().flat_map(|fault| fault.listed.iter().flatten());
+    listed.map(|fault| (fault.target, fault.layers(), fault.place)).collect()
+}
+
+/// What a combination strikes; `listed` is [`layers_of_lists`].
+fn selections<'a>(
+    combination: &'a Combination,
+    listed: &'a [(Target, Layers, Option<Place>)],
+) -> Vec<Selection<'a>> {
+    let drawn = combination.faults.iter().filter(|fault| fault.list.is_none());
+    let drawn = drawn.map(|fault| (fault.target, &fault.layers, fault.place));
+    drawn.chain(listed.iter().map(|(target, layers, place)| (*target, layers, *place))).collect()
 }
 
 fn label(combination: &Combination) -> String {
