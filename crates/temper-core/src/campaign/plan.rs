@@ -78,4 +78,10 @@ impl Plan {
             })
         })
     }
+    /// Whether it has this very trial.
+    pub fn contains(&self, trial: &Trial) -> bool {
+        let conditions = self.conditions.len() as u64;
+        trial.id < self.len()
+            && (trial.draw, trial.condition as u64) == (trial.id / conditions, trial.id % conditions)
+    }
 }

@@ -1,5 +1,7 @@
 //! What several tests of faults and campaigns share.
 
+pub mod directory;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

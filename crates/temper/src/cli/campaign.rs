@@ -1,5 +1,6 @@
-//! `temper campaign`: plan, run, status, export.
+//! `temper campaign`: plan, run, merge, status.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -7,19 +8,20 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Records,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Plan, Records, Shard,
+    TrialRecord,
 };
 use temper_core::data::Dataset;
 use temper_core::network::Model;
 
+use super::campaign_export::{self, ExportArgs};
 use super::data_dir::DATA_DIR_HELP;
 use super::eval::load_data;
 use super::{Threads, print_json};
 use crate::exit::Incomplete;
-use crate::output::export;
 use crate::output::summary::CampaignReport;
 use crate::output::table::{Table, grouped};
 use crate::progress::{Inferences, stop_on_ctrl_c};
@@ -40,6 +42,9 @@ enum CampaignCommand {
         /// Folder of the campaign's records; made if absent
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
+        /// Run this slice of the campaign only, such as 2/3; slices on several machines are merged afterwards
+        #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
+        shard: Shard,
         #[command(flatten)]
         threads: Threads,
     },
@@ -56,14 +61,20 @@ enum CampaignCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print a campaign's records, one row or object a trial
-    Export {
-        /// Folder of the campaign
-        dir: PathBuf,
-        /// Form of the output
-        #[arg(long, default_value = "csv")]
-        format: Format,
+    /// Merge the records of one campaign from several folders into a new one
+    Merge {
+        /// Folders of the campaign
+        #[arg(value_name = "DIR", required = true)]
+        dirs: Vec<PathBuf>,
+        /// Folder to make; appears whole or not at all
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
+    /// Write a campaign's records, one row or object a trial
+    Export(ExportArgs),
 }
 
 /// A specification and where its data lies.
@@ -77,12 +88,6 @@ struct SpecArgs {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Csv,
-    Json,
 }
 
 /// A specification with what it names.
@@ -114,15 +119,13 @@ impl Loaded {
 
 pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     match &args.command {
-        CampaignCommand::Run { spec, output, threads } => {
+        CampaignCommand::Run { spec, output, shard, threads } => {
             let loaded = spec.load()?;
             let campaign = loaded.campaign(&spec.spec)?;
-            let dir = threads.install(|| run_campaign(&campaign, &loaded.spec, output))??;
-            CampaignReport::new(&dir)?.print(spec.json, out)?;
-            out.flush()?;
-            eprintln!("records: {}", output.display());
-            Ok(())
+            let dir = threads.install(|| run_campaign(&campaign, &loaded.spec, *shard, output))??;
+            report(&dir, spec.json, out)
         }
+        CampaignCommand::Merge { dirs, output, json } => report(&merge(dirs, output)?, *json, out),
         CampaignCommand::Plan { spec } => {
             let loaded = spec.load()?;
             print_plan(&loaded.campaign(&spec.spec)?, spec.json, out)
@@ -130,29 +133,41 @@ pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<(
         CampaignCommand::Status { dir, json } => {
             CampaignReport::new(&CampaignDir::open(dir)?)?.print(*json, out)
         }
-        CampaignCommand::Export { dir, format } => {
-            let dir = CampaignDir::open(dir)?;
-            let Records { by_trial, .. } = dir.records()?;
-            let missing = dir.info().trials() - by_trial.len() as u64;
-            if missing > 0 {
-                eprintln!(
-                    "note: {} of {} trials are not done yet",
-                    grouped(missing),
-                    grouped(dir.info().trials())
-                );
-            }
-            match format {
-                Format::Csv => export::csv(dir.info(), by_trial.values(), out),
-                Format::Json => export::json(dir.info(), by_trial.values(), out),
-            }
-        }
+        CampaignCommand::Export(args) => campaign_export::run(args, out),
     }
 }
 
-/// Runs what is not recorded yet of a campaign in `output`, on the current rayon pool.
+/// Prints what a directory's records amount to, and says where they are.
+fn report(dir: &CampaignDir, json: bool, out: &mut dyn Write) -> Result<()> {
+    CampaignReport::new(dir)?.print(json, out)?;
+    out.flush()?;
+    eprintln!("records: {}", dir.path().display());
+    Ok(())
+}
+
+fn merge(dirs: &[PathBuf], output: &Path) -> Result<CampaignDir> {
+    let dirs = dirs.iter().map(|dir| CampaignDir::open(dir)).collect::<Result<Vec<_>, _>>()?;
+    let (first, others) = dirs.split_first().context("expected a folder to merge, found none")?;
+    let (merged, records) = first.merge(others, output)?;
+    note_torn(&records);
+    let (done, all) = (records.by_trial.len() as u64, merged.info().trials());
+    if done < all {
+        eprintln!("note: {} of {} trials are in none of these folders", grouped(all - done), grouped(all));
+    }
+    Ok(merged)
+}
+
+fn note_torn(Records { torn, .. }: &Records) {
+    if *torn > 0 {
+        eprintln!("note: {torn} unfinished records of killed runs are dropped; their trials run again");
+    }
+}
+
+/// Runs what is not recorded yet of a campaign's shard in `output`, on the current rayon pool.
 pub(crate) fn run_campaign(
     campaign: &Campaign<'_>,
     spec: &CampaignSpec,
+    shard: Shard,
     output: &Path,
 ) -> Result<CampaignDir> {
     stop_on_ctrl_c();
@@ -168,20 +183,19 @@ pub(crate) fn run_campaign(
         golden: GoldenInfo { images, correct: golden.correct },
     };
     let dir = CampaignDir::open_or_create(output, &info)?;
-    let Records { by_trial: done, torn } = dir.records()?;
-    if torn > 0 {
-        eprintln!("note: {torn} unfinished records of a killed run are dropped; their trials run again");
-    }
-    let (all, mut recorded) = (campaign.plan().len(), done.len() as u64);
+    let records = dir.records()?;
+    note_torn(&records);
+    let done = records.by_trial;
+    let (all, mut recorded) = progress(campaign.plan(), shard, &done);
     if recorded == all {
         return Ok(dir);
     }
-    if !done.is_empty() {
+    if recorded > 0 {
         eprintln!("{} of {} trials are recorded already", grouped(recorded), grouped(all));
     }
-    let mut log = dir.begin_attempt(&attempt_name())?;
+    let mut log = dir.begin_attempt(shard, &attempt_name())?;
     let bar = Inferences::new("campaign", (all - recorded).saturating_mul(images));
-    let trials = campaign.plan().trials().filter(|trial| !done.contains_key(&trial.id));
+    let trials = shard.trials(campaign.plan()).filter(|trial| !done.contains_key(&trial.id));
     let failed = campaign.run(&golden, trials, &bar, |records| match log.append(&records) {
         Ok(()) => {
             recorded += records.len() as u64;
@@ -194,6 +208,16 @@ pub(crate) fn run_campaign(
         return Err(error.into());
     }
     if recorded < all { Err(Incomplete { done: recorded, all }.into()) } else { Ok(dir) }
+}
+
+/// How many trials a shard has, and how many of them are recorded.
+fn progress(plan: &Plan, shard: Shard, done: &BTreeMap<u64, TrialRecord>) -> (u64, u64) {
+    if shard == Shard::WHOLE {
+        return (plan.len(), done.len() as u64);
+    }
+    shard
+        .trials(plan)
+        .fold((0, 0), |(all, recorded), trial| (all + 1, recorded + u64::from(done.contains_key(&trial.id))))
 }
 
 /// A name that no other attempt has: host, process, time.

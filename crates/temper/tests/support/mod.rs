@@ -77,7 +77,7 @@ pub fn digits_campaign(dir: &Path, spec: &str) -> (String, String) {
 /// Starts a campaign and kills it as soon as it has written more records than there were; whether it was still running.
 pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     let written = || {
-        let logs = fs::read_dir(Path::new(records).join("shards/0001")).into_iter().flatten().flatten();
+        let logs = fs::read_dir(Path::new(records).join("shards/0001-of-1")).into_iter().flatten().flatten();
         logs.filter_map(|log| log.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
     };
     let before = written();
