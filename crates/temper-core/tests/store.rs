@@ -5,54 +5,26 @@ pub mod support;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use support::directory::{SPEC, complete, lines, usual};
 use support::{Silent, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, RecordError, StoreError,
-    Trial, TrialRecord,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, GoldenInfo, RecordError, Shard, StoreError, Trial,
+    TrialRecord,
 };
 use temper_core::data::Dataset;
 use temper_core::network::Model;
 use tempfile::TempDir;
 
-const SPEC: &str = "trials.count = 4\nsweep.count = [1, 30]\n[[fault]]\nmodel = 'bit-flip'";
-
-/// What the program writes down of a campaign, and all its records.
-fn complete(model: &Model, data: &Dataset, spec: &CampaignSpec) -> (CampaignInfo, Vec<TrialRecord>) {
-    let campaign = Campaign::new(spec, &model.network, &model.preprocessing, data).expect("it fits");
-    let golden = campaign.golden(&Silent);
-    let trials: Vec<Trial> = campaign.plan().trials().collect();
-    let records = run(&campaign, &golden, &trials);
-    let info = CampaignInfo {
-        format_version: FORMAT_VERSION,
-        identity: campaign.identity().clone(),
-        spec: spec.clone(),
-        conditions: campaign.plan().conditions.clone(),
-        golden: GoldenInfo { images: campaign.images() as u64, correct: golden.correct },
-    };
-    (info, records)
-}
-
-fn usual() -> (CampaignInfo, Vec<TrialRecord>) {
-    static USUAL: LazyLock<(CampaignInfo, Vec<TrialRecord>)> =
-        LazyLock::new(|| complete(&digits_model(), &digits_images(20), &campaign(SPEC)));
-    USUAL.clone()
-}
-
 /// A campaign's directory in a temporary one, with a log of this text.
 fn with_log(info: &CampaignInfo, text: &[u8]) -> (TempDir, CampaignDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = CampaignDir::open_or_create(&folder.path().join("run"), info).expect("a new directory");
-    dir.begin_attempt("one").expect("a new log");
-    let log = dir.path().join("shards/0001/one.jsonl");
+    dir.begin_attempt(Shard::WHOLE, "one").expect("a new log");
+    let log = dir.path().join("shards/0001-of-1/one.jsonl");
     fs::write(&log, text).expect("the log can be written");
     (folder, dir, log)
-}
-
-fn lines(records: &[TrialRecord]) -> String {
-    records.iter().map(TrialRecord::to_line).collect()
 }
 
 /// What `records` holds, in the order of the trials.
@@ -74,19 +46,19 @@ fn a_directory_is_made_once_and_opened_again() {
     assert_eq!((dir.path(), dir.info()), (path.as_path(), &info));
     assert_eq!(read(&dir), (vec![], 0));
     // One process dies before its first record; two share the work; names of logs do not matter.
-    dir.begin_attempt("a").expect("a new log");
+    dir.begin_attempt(Shard::WHOLE, "a").expect("a new log");
     let (first, second) = records.split_at(3);
-    let mut log = dir.begin_attempt("z").expect("a new log");
+    let mut log = dir.begin_attempt(Shard::WHOLE, "z").expect("a new log");
     log.append(&first[..1]).expect("written");
     log.append(&[]).expect("written");
     log.append(&first[1..]).expect("written");
     let again = CampaignDir::open_or_create(&path, &info).expect("the same campaign");
     assert_eq!(read(&again), (first.to_vec(), 0));
-    again.begin_attempt("b").expect("a new log").append(second).expect("written");
+    again.begin_attempt(Shard::WHOLE, "b").expect("a new log").append(second).expect("written");
     let opened = CampaignDir::open(&path).expect("a campaign");
     assert_eq!((opened.info(), read(&opened)), (&info, (records, 0)));
 
-    let error = again.begin_attempt("b").expect_err("each log has one writer");
+    let error = again.begin_attempt(Shard::WHOLE, "b").expect_err("each log has one writer");
     assert!(matches!(error, StoreError::Io { action: "create", .. }), "{error}");
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).expect("a folder");
@@ -109,7 +81,7 @@ fn a_line_torn_anywhere_loses_its_trial_alone_and_the_resumed_run_is_the_same() 
 
         let done = |trial: &Trial| found.0.iter().any(|record| record.trial == trial.id);
         let missing: Vec<Trial> = campaign.plan().trials().filter(|trial| !done(trial)).collect();
-        let mut log = dir.begin_attempt("two").expect("a new log");
+        let mut log = dir.begin_attempt(Shard::WHOLE, "two").expect("a new log");
         log.append(&run(&campaign, &golden, &missing)).expect("written");
         assert_eq!(read(&dir).0, records, "cut at {cut}");
     }
@@ -161,7 +133,7 @@ fn records_that_contradict_each_other_are_refused_and_equal_ones_count_once() {
     let (info, records) = usual();
     let (_folder, dir, _) = with_log(&info, lines(&records).as_bytes());
     let slower = TrialRecord { cpu_seconds: 9.5, ..records[4].clone() };
-    let mut two = dir.begin_attempt("two").expect("a new log");
+    let mut two = dir.begin_attempt(Shard::WHOLE, "two").expect("a new log");
     two.append(&[slower, records[0].clone()]).expect("written");
     assert_eq!(read(&dir), (records.clone(), 0));
 
@@ -169,8 +141,11 @@ fn records_that_contradict_each_other_are_refused_and_equal_ones_count_once() {
     altered.outcomes.correct ^= 1;
     two.append(&[altered]).expect("written");
     let error = dir.records().expect_err("a contradiction");
-    let log = dir.path().join("shards/0001/two.jsonl");
-    assert!(matches!(&error, StoreError::Disagree { trial: 6, path, line: 3 } if *path == log), "{error}");
+    let log = dir.path().join("shards/0001-of-1/two.jsonl");
+    assert!(
+        matches!(&error, StoreError::Disagree { trial: 6, path, line: 3, .. } if *path == log),
+        "{error}"
+    );
     assert!(error.to_string().contains("trial 6 disagree"), "{error}");
 }
 
@@ -349,7 +324,7 @@ fn what_the_system_refuses_is_named() {
     }
     let dir = CampaignDir::open_or_create(&folder.path().join("run"), &info).expect("a new directory");
     fs::write(dir.path().join("shards"), "").expect("written");
-    let error = dir.begin_attempt("one").expect_err("shards is a file");
+    let error = dir.begin_attempt(Shard::WHOLE, "one").expect_err("shards is a file");
     assert!(matches!(error, StoreError::Io { action: "create", .. }), "{error}");
     assert!(matches!(dir.records(), Err(StoreError::Io { action: "read", .. })));
 }

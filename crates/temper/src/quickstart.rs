@@ -6,15 +6,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use temper_core::campaign::{Campaign, CampaignSpec};
+use temper_core::campaign::{Campaign, CampaignSpec, Shard};
 use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
 
 use crate::cli::campaign::run_campaign;
+use crate::output::export::TrialColumns;
+use crate::output::plot;
 use crate::output::summary::CampaignReport;
 use crate::output::table::grouped;
-use crate::output::{export, plot};
 
 /// A small convolutional network trained on the digits by `fixtures/digits/train.py`.
 const MODEL: &[u8] = include_bytes!("../assets/digits-cnn.safetensors");
@@ -34,16 +35,15 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
         grouped(model.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
         spec.trials.count
     );
-    let dir = run_campaign(&campaign, &spec, &output.join("campaign"))?;
+    let dir = run_campaign(&campaign, &spec, Shard::WHOLE, &output.join("campaign"))?;
     let report = CampaignReport::new(&dir)?;
     report.print(false, out)?;
     out.flush()?;
 
-    let records = dir.records()?.by_trial;
-    let mut csv = Vec::new();
-    export::csv(dir.info(), records.values(), &mut csv)?;
-    let mut json = Vec::new();
-    export::json(dir.info(), records.values(), &mut json)?;
+    let columns = TrialColumns::new(dir.info(), &dir.records()?);
+    let (mut csv, mut json) = (Vec::new(), Vec::new());
+    columns.csv(&mut csv)?;
+    columns.json(&mut json)?;
     let golden = dir.info().golden.accuracy();
     let svg = plot::accuracy_over_rate("Random bit flips in stored weights", golden, &report.conditions)?;
     let files: [(&str, &[u8]); 4] = [

@@ -106,6 +106,32 @@ impl Campaign<'_> {
         block
     }
 
+    /// Compares some images' outputs under a trial with the golden ones.
+    ///
+    /// **Shapes**: `faulty` `[images, classes]`.
+    pub(super) fn classify(
+        &self,
+        golden: &Golden,
+        trial: Trial,
+        images: Range<usize>,
+        faulty: &[f32],
+    ) -> Outcomes {
+        let classes = faulty.len() / images.len();
+        let expected = &golden.runs[self.variant_number(trial)].logits;
+        self.classify_against(&expected[images.start * classes..images.end * classes], images, faulty)
+    }
+
+    fn classify_against(&self, expected: &[f32], images: Range<usize>, faulty: &[f32]) -> Outcomes {
+        let classes = faulty.len() / images.len();
+        let labels = &self.inputs.dataset().labels()[images];
+        let mut outcomes = Outcomes::default();
+        let outputs = expected.chunks_exact(classes).zip(faulty.chunks_exact(classes));
+        for ((golden, faulty), &label) in outputs.zip(labels) {
+            outcomes.count(golden, faulty, label, self.probabilities);
+        }
+        outcomes
+    }
+
     fn arm(&self, trial: Trial) -> Armed {
         let faults = self.faults_of(trial);
         let variant = self.variant_of(trial);
@@ -165,9 +191,7 @@ impl Campaign<'_> {
         for armed in armed {
             let variant = self.variant_of(armed.trial);
             let sites = armed.faults.transient_sites_per_image();
-            let strikes_parameters =
-                armed.faults.transient_tensors().any(|id| variant.memory.tensor(id).parameter().is_some());
-            let most = if strikes_parameters { 1 } else { MOST_SITES / sites.max(1) };
+            let most = if self.strikes_parameters_anew(armed.trial, &armed.faults) { 1 } else { MOST_SITES / sites.max(1) };
             chunk = chunk.min(chunk_size(&variant.program)).min(most.max(1));
         }
         chunk
@@ -242,13 +266,10 @@ impl Chunk<'_> {
                 worker.faulty.output(&self.variant.program)
             }
         };
-        let labels = &self.campaign.inputs.dataset().labels()[self.images.clone()];
-        let outputs = expected.chunks_exact(classes).zip(faulty.chunks_exact(classes));
-        for ((golden, faulty), &label) in outputs.zip(labels) {
-            part.outcomes.count(golden, faulty, label, self.campaign.probabilities);
-            if self.campaign.records_predictions() {
-                part.predictions.push(top_class(faulty).map(|class| class as u8));
-            }
+        part.outcomes = self.campaign.classify_against(expected, self.images.clone(), faulty);
+        if self.campaign.records_predictions() {
+            let tops = faulty.chunks_exact(classes).map(top_class);
+            part.predictions.extend(tops.map(|top| top.map(|class| class as u8)));
         }
         part.cpu_seconds = began.elapsed().as_secs_f64();
         part
@@ -271,7 +292,8 @@ impl Chunk<'_> {
         };
         let changes = anew.as_deref().unwrap_or(&armed.changes);
         strike(changes, &mut worker.weights);
-        self.variant.run_faulty(start, &worker.weights, &worker.golden, &mut worker.faulty, &sites);
+        let Worker { weights, golden, faulty } = worker;
+        self.variant.run_program(&self.variant.program, start, weights, golden, faulty, &sites);
         undo(changes, &self.variant.weights, &mut worker.weights);
         let permanent = armed.faults.permanent_sites();
         if armed.faults.has_transient() {

@@ -3,16 +3,20 @@
 //! A [`CampaignSpec`] is what a user writes. Resolved against a network and a data set it becomes a [`Campaign`], whose [`Plan`]
 //! is a pure list of [`Trial`]s that can be counted and split before anything runs. Each trial draws its faults from a stream that
 //! is a pure function of (campaign seed, trial id), strikes the weights, runs all images, compares every output with the golden
-//! one and takes the strike back; what is left of it is a [`TrialRecord`] in the append-only log of a [`CampaignDir`].
+//! one and takes the strike back; what is left of it is a [`TrialRecord`] in the append-only log of a [`CampaignDir`]. A [`Shard`] is
+//! a slice of a plan for one of several machines, whose directories are merged afterwards.
 //!
-//! Results are the same, bit for bit, for any number of threads, any order and any resume. The engine never prints: it calls back.
+//! Results are the same, bit for bit, for any number of threads, any order, any sharding and any resume. The
+//! engine never prints: it calls back.
 
 mod engine;
 mod identity;
 mod outcome;
 mod plan;
 mod record;
+mod replay;
 mod resolved;
+mod shard;
 mod spec;
 mod store;
 mod summary;
@@ -25,7 +29,9 @@ pub use identity::Identity;
 pub use outcome::Outcomes;
 pub use plan::{Condition, Plan, Trial};
 pub use record::{RecordError, TrialRecord};
+pub use replay::{Departure, Replay};
 pub use resolved::{Campaign, CampaignError};
+pub use shard::{Shard, ShardError};
 pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
 };

@@ -126,4 +126,9 @@ impl Plan {
             .map(|record| record.outcomes.accuracy())
             .collect()
     }
+
+    /// Whether it has this very trial.
+    pub fn contains(&self, trial: &Trial) -> bool {
+        self.find(trial.id) == Some(*trial)
+    }
 }

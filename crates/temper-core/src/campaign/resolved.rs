@@ -313,6 +313,12 @@ impl<'a> Campaign<'a> {
         sites
     }
 
+    /// Whether a trial strikes parameters anew for every image, so that each image runs alone.
+    pub(super) fn strikes_parameters_anew(&self, trial: Trial, faults: &TrialFaults) -> bool {
+        let memory = &self.variant_of(trial).memory;
+        faults.transient_tensors().any(|id| memory.tensor(id).parameter().is_some())
+    }
+
     /// The sites of a trial that strike every image, in the order of the faults.
     pub fn permanent_sites(&self, trial: Trial) -> Vec<FaultSite> {
         self.faults_of(trial).permanent().copied().collect()

@@ -64,9 +64,11 @@ impl Variant {
         self.program.run_with(weights, workspace, &mut |tap, values| self.store(tap, values));
     }
 
-    /// Runs a batch from `start` on, with each image's activations struck at `sites`.
-    pub(super) fn run_faulty(
+    /// Runs a batch from `start` on, with each image's activations struck at `sites`. `program` is this variant's, or one that keeps more
+    /// of the same network's activations.
+    pub(super) fn run_program(
         &self,
+        program: &Program,
         start: StepId,
         weights: &Weights,
         golden: &Workspace,
@@ -84,7 +86,7 @@ impl Variant {
                 }
             }
         };
-        self.program.run_from_with(start, weights, golden, workspace, &mut touch);
+        program.run_from_with(start, weights, golden, workspace, &mut touch);
     }
 
     fn strikes<'a>(&self, sites: &'a [FaultSite]) -> Strikes<'a> {

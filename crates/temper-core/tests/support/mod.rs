@@ -2,6 +2,8 @@
 
 pub mod networks;
 
+pub mod directory;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

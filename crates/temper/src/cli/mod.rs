@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod campaign;
+mod campaign_export;
 pub(crate) mod data;
 pub(crate) mod data_dir;
 mod eval;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The embedded network, as a file.
@@ -61,6 +61,11 @@ pub fn temper(arguments: &[&str]) -> Run {
     }
 }
 
+/// Starts the program, silently.
+pub fn start(arguments: &[&str]) -> Child {
+    command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
 /// Writes a specification beside the network it names; returns its path.
 pub fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
     fs::copy(MODEL, dir.join("digits-cnn.safetensors")).expect("copied");
@@ -77,12 +82,11 @@ pub fn digits_campaign(dir: &Path, spec: &str) -> (String, String) {
 /// Starts a campaign and kills it as soon as it has written more records than there were; whether it was still running.
 pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     let written = || {
-        let logs = fs::read_dir(Path::new(records).join("shards/0001")).into_iter().flatten().flatten();
+        let logs = fs::read_dir(Path::new(records).join("shards/0001-of-1")).into_iter().flatten().flatten();
         logs.filter_map(|log| log.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
     };
     let before = written();
-    let mut child =
-        command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut child = start(arguments);
     let began = Instant::now();
     while written() == before && began.elapsed() < Duration::from_secs(60) {
         if child.try_wait().expect("a status").is_some() {

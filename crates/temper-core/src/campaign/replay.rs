@@ -1,0 +1,179 @@
+//! One trial alone, and how far it carries the network from the golden run, layer by layer.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::engine::{Golden, Observer};
+use super::outcome::Outcomes;
+use super::plan::Trial;
+use super::resolved::Campaign;
+use crate::execution::{Program, StepId, Weights, Workspace, chunk_size};
+use crate::fault::{FaultSite, changes, strike};
+use crate::network::NodeId;
+
+/// A trial run again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replay {
+    /// What became of the inferences.
+    pub outcomes: Outcomes,
+    /// How far each node's output departs from the golden run, in execution order.
+    pub departures: Vec<Departure>,
+    /// The first node from which on nothing departs any more, if the fault was masked there in every image.
+    pub masked_at: Option<String>,
+}
+
+/// How far a node's outputs depart from the golden ones, over all images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Departure {
+    /// The node.
+    pub node: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Values over all images.
+    pub values: u64,
+    /// Those that differ from the golden ones in any bit.
+    pub changed: u64,
+    /// Images in which any value differs.
+    pub changed_images: u64,
+    /// Values that are NaN or infinite, and are not in the golden run.
+    pub not_finite: u64,
+    /// Root of the mean squared difference of all values; of those that are finite in both runs.
+    pub rms_error: f64,
+    /// The largest difference among them.
+    pub max_error: f64,
+}
+
+/// Sums from which departures follow.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    values: u64,
+    changed: u64,
+    changed_images: u64,
+    not_finite: u64,
+    squares: f64,
+    max: f64,
+}
+
+impl Sums {
+    fn add(&mut self, golden: &[f32], faulty: &[f32]) {
+        self.values += golden.len() as u64;
+        let before = self.changed;
+        for (golden, faulty) in golden.iter().zip(faulty) {
+            if golden.to_bits() == faulty.to_bits() {
+                continue;
+            }
+            self.changed += 1;
+            if golden.is_finite() && faulty.is_finite() {
+                let difference = (f64::from(*faulty) - f64::from(*golden)).abs();
+                self.squares += difference * difference;
+                self.max = self.max.max(difference);
+            } else {
+                self.not_finite += u64::from(golden.is_finite());
+            }
+        }
+        self.changed_images += u64::from(self.changed > before);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.values += other.values;
+        self.changed += other.changed;
+        self.changed_images += other.changed_images;
+        self.not_finite += other.not_finite;
+        self.squares += other.squares;
+        self.max = self.max.max(other.max);
+    }
+}
+
+/// What one thread needs: a program that keeps every node's output.
+struct Observed<'a> {
+    campaign: &'a Campaign<'a>,
+    trial: Trial,
+    program: Program,
+    weights: Weights,
+    nodes: Vec<NodeId>,
+}
+
+impl Campaign<'_> {
+    /// Runs one trial alone, on the current rayon pool, and looks at every node on the way. The outcomes are those of its record, bit
+    /// for bit: a program whose nodes are not fused computes the same.
+    pub fn replay(&self, golden: &Golden, trial: Trial, observer: &dyn Observer) -> Replay {
+        let variant = self.variant_of(trial);
+        let network = variant.memory.network();
+        let nodes: Vec<NodeId> = (0..network.nodes().len()).map(NodeId).collect();
+        let (program, weights) = Program::compile(network, &nodes, variant.memory.taps());
+        let observed = Observed { campaign: self, trial, program, weights, nodes };
+        let images = self.images();
+        let one_by_one = self.strikes_parameters_anew(trial, &self.faults_of(trial));
+        let chunk = if one_by_one { 1 } else { chunk_size(&observed.program) };
+        let starts: Vec<usize> = (0..images).step_by(chunk).collect();
+        let parts: Vec<(Outcomes, Vec<Sums>)> = starts
+            .into_par_iter()
+            .map(|start| {
+                let part = observed.run(golden, start..images.min(start + chunk));
+                observer.inferences(images.min(start + chunk) - start);
+                part
+            })
+            .collect();
+        // Added in the order of the images, so that the sums do not depend on threads.
+        let mut outcomes = Outcomes::default();
+        let mut sums = vec![Sums::default(); observed.nodes.len()];
+        for (part, of_nodes) in &parts {
+            outcomes += *part;
+            sums.iter_mut().zip(of_nodes).for_each(|(sum, part)| sum.merge(part));
+        }
+        let departures: Vec<Departure> =
+            observed.nodes.iter().zip(&sums).map(|(&id, sums)| observed.departure(id, sums)).collect();
+        let last = departures.iter().rposition(|departure| departure.changed > 0);
+        let masked_at =
+            last.and_then(|last| departures.get(last + 1)).map(|departure| departure.node.clone());
+        Replay { outcomes, departures, masked_at }
+    }
+}
+
+impl Observed<'_> {
+    /// Outcomes and departures on some images.
+    fn run(&self, golden: &Golden, images: Range<usize>) -> (Outcomes, Vec<Sums>) {
+        let Self { campaign, trial, program, .. } = self;
+        let variant = campaign.variant_of(*trial);
+        let mut clean = Workspace::recording(program);
+        campaign.inputs.fill(images.clone(), clean.input_mut(program, images.len()));
+        program.run_with(&self.weights, &mut clean, &mut |tap, values| variant.store(tap, values));
+        let faults = campaign.faults_of(*trial);
+        let sites: Vec<Vec<FaultSite>> =
+            images.clone().map(|image| campaign.sites_of_image(*trial, &faults, image as u64)).collect();
+        let mut weights = self.weights.clone();
+        // Where parameters are struck anew for every image, there is one image.
+        strike(&changes(&variant.memory, &sites[0]), &mut weights);
+        let mut faulty = Workspace::recording(program);
+        let slices: Vec<&[FaultSite]> = sites.iter().map(Vec::as_slice).collect();
+        variant.run_program(program, StepId(0), &weights, &clean, &mut faulty, &slices);
+        let outcomes = campaign.classify(golden, *trial, images.clone(), faulty.output(program));
+        let sums = self.nodes.iter().map(|&node| {
+            let mut sums = Sums::default();
+            let pair = clean.activation(program, node).zip(faulty.activation(program, node));
+            if let Some((golden, faulty)) = pair {
+                let len = golden.len() / images.len();
+                let values = golden.chunks_exact(len).zip(faulty.chunks_exact(len));
+                values.for_each(|(golden, faulty)| sums.add(golden, faulty));
+            }
+            sums
+        });
+        (outcomes, sums.collect())
+    }
+
+    fn departure(&self, id: NodeId, sums: &Sums) -> Departure {
+        let node = self.campaign.variant_of(self.trial).memory.network().node(id);
+        Departure {
+            node: node.name.clone(),
+            kind: node.op.kind(),
+            values: sums.values,
+            changed: sums.changed,
+            changed_images: sums.changed_images,
+            not_finite: sums.not_finite,
+            rms_error: (sums.squares / sums.values.max(1) as f64).sqrt(),
+            max_error: sums.max,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `temper campaign`: from a specification to records, and from records to answers.
+
+mod export;
+mod plan;
+mod replay;
+pub(crate) mod run;
+mod spec;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use temper_core::campaign::{CampaignDir, Records};
+
+use self::export::ExportArgs;
+use self::replay::ReplayArgs;
+use self::run::RunArgs;
+use self::spec::SpecArgs;
+use crate::output::summary::CampaignReport;
+use crate::output::table::grouped;
+
+/// Arguments of `temper campaign`.
+#[derive(Debug, Args)]
+pub(crate) struct CampaignArgs {
+    #[command(subcommand)]
+    command: CampaignCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CampaignCommand {
+    /// Run a campaign, or go on with it: what is recorded already is not run again
+    Run(RunArgs),
+    /// Check a specification and show what it would run
+    Plan {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how far a campaign is, and its results so far
+    Status {
+        /// Folder of the campaign
+        dir: PathBuf,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Merge the records of one campaign from several folders into a new one
+    Merge {
+        /// Folders of the campaign
+        #[arg(value_name = "DIR", required = true)]
+        dirs: Vec<PathBuf>,
+        /// Folder to make; appears whole or not at all
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a campaign's records, one row or object a trial, or its faults
+    Export(ExportArgs),
+    /// Run one recorded trial again, alone, and show how its faults travel through the layers
+    Replay(ReplayArgs),
+}
+
+pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<()> {
+    match &args.command {
+        CampaignCommand::Run(args) => run::run(args, out),
+        CampaignCommand::Plan { spec, json } => plan::run(spec, *json, out),
+        CampaignCommand::Status { dir, json } => {
+            CampaignReport::new(&CampaignDir::open(dir)?)?.print(*json, out)
+        }
+        CampaignCommand::Merge { dirs, output, json } => report(&merge(dirs, output)?, *json, out),
+        CampaignCommand::Export(args) => export::run(args, out),
+        CampaignCommand::Replay(args) => replay::run(args, out),
+    }
+}
+
+/// Prints what a directory's records amount to, and says where they are.
+fn report(dir: &CampaignDir, json: bool, out: &mut dyn Write) -> Result<()> {
+    CampaignReport::new(dir)?.print(json, out)?;
+    out.flush()?;
+    eprintln!("records: {}", dir.path().display());
+    Ok(())
+}
+
+fn merge(dirs: &[PathBuf], output: &Path) -> Result<CampaignDir> {
+    let dirs = dirs.iter().map(|dir| CampaignDir::open(dir)).collect::<Result<Vec<_>, _>>()?;
+    let (first, others) = dirs.split_first().context("expected a folder to merge, found none")?;
+    let (merged, records) = first.merge(others, output)?;
+    note_torn(&records);
+    note_missing(&merged, &records);
+    Ok(merged)
+}
+
+fn note_torn(Records { torn, .. }: &Records) {
+    if *torn > 0 {
+        eprintln!("note: {torn} unfinished records of killed runs are dropped; their trials run again");
+    }
+}
+
+/// Says how many trials are still to be run.
+fn note_missing(dir: &CampaignDir, records: &Records) {
+    let missing = dir.info().plan.pending(&records.by_trial).count() as u64;
+    if missing > 0 {
+        let all = records.by_trial.len() as u64 + missing;
+        eprintln!("note: {} of {} trials are not done yet", grouped(missing), grouped(all));
+    }
+}

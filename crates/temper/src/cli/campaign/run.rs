@@ -1,0 +1,121 @@
+//! `temper campaign run`.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use temper_core::campaign::{
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Shard, Trial,
+};
+
+use super::spec::SpecArgs;
+use super::{note_torn, report};
+use crate::cli::Threads;
+use crate::exit::Incomplete;
+use crate::output::table::grouped;
+use crate::progress::{Inferences, stop_on_ctrl_c};
+use temper_core::campaign::Observer;
+
+/// Arguments of `temper campaign run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// Folder of the campaign's records; made if absent
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Run this slice of the campaign only, such as 2/3; slices on several machines are merged afterwards
+    #[arg(long, value_name = "K/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
+    let loaded = args.spec.load()?;
+    let dir = args.threads.install(|| {
+        let campaign = loaded.campaign()?;
+        run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &args.output)
+    })??;
+    report(&dir, args.json, out)
+}
+
+/// Runs what is not recorded yet of a campaign's shard in `output`, on the current rayon pool.
+pub(crate) fn run_campaign(
+    campaign: &Campaign<'_>,
+    spec: &CampaignSpec,
+    model_file: &Path,
+    shard: Shard,
+    output: &Path,
+) -> Result<CampaignDir> {
+    let plan = campaign.plan();
+    if plan.precision.is_some() && shard != Shard::WHOLE {
+        bail!("--shard: draws that stop by precision depend on all that went before; run this campaign whole");
+    }
+    stop_on_ctrl_c();
+    let images = campaign.images() as u64;
+    let bar = Inferences::new("golden run", images * campaign.golden_runs() as u64);
+    let golden = campaign.golden(&bar);
+    bar.finish();
+    let of_condition = |condition| GoldenInfo { images, correct: campaign.golden_correct(&golden, condition) };
+    let info = CampaignInfo {
+        format_version: FORMAT_VERSION,
+        identity: campaign.identity().clone(),
+        spec: spec.clone(),
+        model_file: model_file.to_owned(),
+        plan: plan.clone(),
+        golden: (0..plan.conditions.len()).map(of_condition).collect(),
+    };
+    let dir = CampaignDir::open_or_create(output, &info)?;
+    let records = dir.records()?;
+    note_torn(&records);
+    let mut done = records.by_trial;
+    let mine = shard.holds(plan);
+    let recorded = || done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
+    let (mut recorded, all) = (recorded(), plan.trials().filter(&mine).count() as u64);
+    let mut log = None;
+    // Draws that stop by precision come in rounds: up to the next look, then what that says.
+    loop {
+        let pending: Vec<Trial> = plan.pending(&done).filter(&mine).collect();
+        if pending.is_empty() {
+            return Ok(dir);
+        }
+        if recorded > 0 && log.is_none() {
+            eprintln!("{} trials are recorded already", grouped(recorded));
+        }
+        let log = match &mut log {
+            Some(log) => log,
+            none => none.insert(dir.begin_attempt(shard, &attempt_name())?),
+        };
+        let bar = Inferences::new("campaign", (pending.len() as u64).saturating_mul(images));
+        let failed = campaign.run(&golden, pending, &bar, |records| match log.append(&records) {
+            Ok(()) => {
+                recorded += records.len() as u64;
+                done.extend(records.into_iter().map(|record| (record.trial, record)));
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        });
+        bar.finish();
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if bar.is_cancelled() && plan.pending(&done).any(|trial| mine(&trial)) {
+            return Err(Incomplete { done: recorded, all }.into());
+        }
+    }
+}
+
+/// A name that no other attempt has: host, process, time.
+fn attempt_name() -> String {
+    let host =
+        gethostname::gethostname().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!("{host}-{}-{start}", std::process::id())
+}
