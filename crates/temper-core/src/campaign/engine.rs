@@ -13,7 +13,9 @@ use super::plan::{Plan, Trial};
 use super::record::TrialRecord;
 use super::spec::{CampaignSpec, SpecError};
 use crate::data::{Dataset, Inputs, Preprocessing, PreprocessingError};
-use crate::execution::{Program, StepId, Weights, Workspace, chunk_size, count_correct, logits};
+use crate::execution::{
+    ClassesError, Program, StepId, Weights, Workspace, chunk_size, count_correct, logits,
+};
 use crate::fault::{Fault, FaultDraw, FaultError, trial_stream};
 use crate::network::{Network, Op};
 
@@ -52,15 +54,8 @@ pub enum CampaignError {
     #[error(transparent)]
     Data(#[from] PreprocessingError),
     /// The network has another number of outputs than the data has classes.
-    #[error("the network has {outputs} outputs, but {data} has {classes} classes")]
-    Classes {
-        /// Values in the network's output.
-        outputs: usize,
-        /// Name of the data set.
-        data: String,
-        /// Its number of classes.
-        classes: usize,
-    },
+    #[error(transparent)]
+    Classes(#[from] ClassesError),
 }
 
 /// The fault-free run.
@@ -116,10 +111,7 @@ impl<'a> Campaign<'a> {
         let conditions = spec.conditions()?;
         let inputs = preprocessing.bind(data, network.input_shape())?;
         let (program, weights) = Program::compile(network, &[], &[]);
-        if program.output_len() != data.classes() {
-            let (outputs, classes) = (program.output_len(), data.classes());
-            return Err(CampaignError::Classes { outputs, data: data.name().to_owned(), classes });
-        }
+        program.check_classes(data)?;
         let mut faults = Vec::new();
         for condition in &conditions {
             let resolve = |(i, fault): (usize, &crate::fault::FaultSpec)| {

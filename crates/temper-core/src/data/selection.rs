@@ -24,7 +24,7 @@ impl Dataset {
     /// A random subset of `count` different images, in the order in which they stand here: every subset of this size is equally
     /// likely, and which one it is depends only on `seed`, `count` and the number of images.
     ///
-    /// Drawn from a ChaCha12 stream that no trial of a campaign with the same seed shares.
+    /// Drawn from a stream of ChaCha with 12 rounds that no trial of a campaign with the same seed shares.
     ///
     /// # Errors
     /// When `count` is zero or more than there are images.

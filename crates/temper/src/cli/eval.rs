@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use temper_core::data::{Dataset, Split, load};
@@ -82,13 +82,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let data = load_data(&args.data, args.split.into(), args.limit, args.data_dir.as_deref())?;
     let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
     let (program, weights) = Program::compile(&model.network, &[], &[]);
-    ensure!(
-        program.output_len() == data.classes(),
-        "the network has {} outputs, but {} has {} classes",
-        program.output_len(),
-        data.name(),
-        data.classes()
-    );
+    program.check_classes(&data)?;
     let bar = Inferences::new("evaluating", data.len() as u64);
     let began = Instant::now();
     let outputs =
