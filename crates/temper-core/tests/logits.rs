@@ -177,7 +177,7 @@ fn check(model: &str, data: &str, read: impl Fn(&Path) -> Network, count: usize,
     };
     let reference = Reference::open(model);
     let network = read(&folder.join("models"));
-    let images = load(data, Split::Test, &folder).unwrap_or_else(|error| panic!("{error}"));
+    let images = load(data, Split::Test, None, &folder).unwrap_or_else(|error| panic!("{error}"));
     let images = images.take(count).expect("at least one image");
     let preprocessing: Preprocessing = reference.json("preprocessing");
     let inputs = preprocessing.bind(&images, network.input_shape()).expect("the images fit the network");

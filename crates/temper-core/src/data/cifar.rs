@@ -7,6 +7,8 @@ use super::dataset::{Dataset, Split};
 use super::error::DataError;
 
 pub(super) const NAME: &str = "cifar-10";
+/// Images in each of the author's batches.
+pub(super) const BATCH_IMAGES: usize = 10_000;
 const SHAPE: [usize; 3] = [3, 32, 32];
 const PIXELS: usize = 3 * 32 * 32;
 const RECORD: usize = 1 + PIXELS;

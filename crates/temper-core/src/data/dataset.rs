@@ -72,6 +72,22 @@ pub enum DatasetError {
     /// No image at all.
     #[error("the data set holds no image")]
     Empty,
+    /// An image is asked for that is not there.
+    #[error("there is no image {index}; expected less than the number of images, {images}")]
+    Index {
+        /// The image's place.
+        index: usize,
+        /// Number of images.
+        images: usize,
+    },
+    /// More different images are asked for than there are.
+    #[error("{wanted} different images are wanted, but there are only {images}")]
+    Sample {
+        /// Images wanted.
+        wanted: usize,
+        /// Number of images.
+        images: usize,
+    },
 }
 
 impl Dataset {
@@ -162,5 +178,21 @@ impl Dataset {
         self.labels.truncate(count);
         self.images.truncate(self.labels.len() * size);
         Ok(self)
+    }
+
+    /// The images at `indices`, in this order; one named twice is there twice.
+    ///
+    /// # Errors
+    /// When no image is named, or one that is not there.
+    pub fn select(&self, indices: &[usize]) -> Result<Self, DatasetError> {
+        if indices.is_empty() {
+            return Err(DatasetError::Empty);
+        }
+        if let Some(&index) = indices.iter().find(|&&index| index >= self.len()) {
+            return Err(DatasetError::Index { index, images: self.len() });
+        }
+        let images = indices.iter().flat_map(|&index| self.image(index)).copied().collect();
+        let labels = indices.iter().map(|&index| self.labels[index]).collect();
+        Ok(Self { name: self.name.clone(), images, labels, ..*self })
     }
 }

@@ -22,6 +22,18 @@ pub enum DataError {
         /// All names.
         known: Vec<&'static str>,
     },
+    /// More images are wanted than the split has, or none.
+    #[error("limit: {limit} images are wanted, but {name} ({split}) has {images}; expected 1 to {images}")]
+    Limit {
+        /// The data set.
+        name: String,
+        /// The split.
+        split: Split,
+        /// Images wanted.
+        limit: usize,
+        /// Images the split has.
+        images: usize,
+    },
     /// Files are not there.
     #[error(
         "{name} is not complete: expected {}; `temper data fetch {name}` gets it",
@@ -54,14 +66,14 @@ pub enum DataError {
         /// What is wrong.
         source: Box<DataError>,
     },
-    /// The files are well formed, but hold another number of images than the data set has.
-    #[error("the {split} split holds {found} images; expected {expected}")]
+    /// The files are well formed, but hold another number of images than they should.
+    #[error("the files hold {found} images of the {split} split; expected {expected}")]
     ImageCount {
         /// The split.
         split: Split,
         /// Images found.
         found: usize,
-        /// Images the data set has.
+        /// Images that these files of the data set hold.
         expected: usize,
     },
     /// The file starts with other bytes than its format demands.

@@ -9,29 +9,51 @@ use super::dataset::{Dataset, Split};
 use super::error::DataError;
 use super::{cifar, digits, idx, svhn};
 
-/// Loads a split of the data set called `name` from its files below `data_dir` (see [`catalog`](super::catalog())).
+/// Loads a split of the data set called `name` from its files below `data_dir` (see [`catalog`](super::catalog())), or its first
+/// `limit` images.
 ///
-/// A file of the idx format may be there with or without `.gz`. The checksums are not compared; that is what
-/// [`verify`](super::verify()) does.
+/// With a limit, only the files that hold these images need be there: of CIFAR-10, the first batches. A file of the idx format
+/// may be there with or without `.gz`. The checksums are not compared; that is what [`verify`](super::verify()) does.
 ///
 /// # Errors
-/// When there is no such data set, a file of the split is missing or cannot be read, or its content is not what it should be,
-/// down to the number of images.
-pub fn load(name: &str, split: Split, data_dir: &Path) -> Result<Dataset, DataError> {
+/// When there is no such data set, the limit is zero or more than the split has, a file that is needed is missing or cannot be
+/// read, or its content is not what it should be, down to the number of images.
+pub fn load(name: &str, split: Split, limit: Option<usize>, data_dir: &Path) -> Result<Dataset, DataError> {
     let entry = find(name)?;
-    let paths = present(entry, split, data_dir)?;
-    let dataset = read(entry.name, split, &paths)?;
-    if dataset.len() == entry.images(split) {
-        return Ok(dataset);
+    let images = entry.images(split);
+    let wanted = limit.unwrap_or(images);
+    if wanted == 0 || wanted > images {
+        return Err(DataError::Limit { name: name.to_owned(), split, limit: wanted, images });
     }
-    let (found, expected) = (dataset.len(), entry.images(split));
+    let (files, expected) = needed(entry, split, wanted);
+    let paths = present(entry, files, data_dir)?;
+    let dataset = read(entry.name, split, &paths)?;
+    if dataset.len() == expected {
+        return Ok(dataset.take(wanted)?);
+    }
+    let found = dataset.len();
     Err(within(entry.name, paths, DataError::ImageCount { split, found, expected }))
 }
 
-/// The paths of a split's files, all of which are there.
-fn present(entry: &CatalogEntry, split: Split, data_dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// The files that hold the first `wanted` images of a split, and how many images they hold.
+fn needed(entry: &CatalogEntry, split: Split, wanted: usize) -> (Vec<&CatalogFile>, usize) {
+    let files = entry.files.iter().filter(|file| file.split == split);
+    if entry.name == cifar::NAME {
+        let batches = wanted.div_ceil(cifar::BATCH_IMAGES);
+        (files.take(batches).collect(), batches * cifar::BATCH_IMAGES)
+    } else {
+        (files.collect(), entry.images(split))
+    }
+}
+
+/// The paths of files, all of which are there.
+fn present(
+    entry: &CatalogEntry,
+    files: Vec<&CatalogFile>,
+    data_dir: &Path,
+) -> Result<Vec<PathBuf>, DataError> {
     let (mut there, mut missing) = (Vec::new(), Vec::new());
-    for file in entry.files.iter().filter(|file| file.split == split) {
+    for file in files {
         match file.locate(data_dir) {
             Some((path, _)) => there.push(path),
             None => missing.push(data_dir.join(file.path)),

@@ -13,6 +13,7 @@ mod idx;
 mod load;
 mod mat5;
 mod preprocessing;
+mod selection;
 mod svhn;
 mod verify;
 

@@ -1,15 +1,42 @@
 //! A whole data set through a program, in parallel over images.
 
 use rayon::prelude::*;
+use thiserror::Error;
 
 use super::program::Program;
 use super::run::Workspace;
 use super::taps::TouchImages;
 use super::weights::Weights;
-use crate::data::Inputs;
+use crate::data::{Dataset, Inputs};
 
 /// Bytes of activations that one thread works on at a time.
 const CHUNK_BYTES: usize = 32 << 20;
+
+/// The network has another number of outputs than the data has classes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the network has {outputs} outputs, but {data} has {classes} classes")]
+pub struct ClassesError {
+    /// Values in the network's output for one image.
+    pub outputs: usize,
+    /// Name of the data set.
+    pub data: String,
+    /// Its number of classes.
+    pub classes: usize,
+}
+
+impl Program {
+    /// Checks that the network has one output for each class of `data`.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn check_classes(&self, data: &Dataset) -> Result<(), ClassesError> {
+        let (outputs, classes) = (self.output_len(), data.classes());
+        if outputs == classes {
+            return Ok(());
+        }
+        Err(ClassesError { outputs, data: data.name().to_owned(), classes })
+    }
+}
 
 /// Images that one thread takes through the network at a time: as many as fit a fixed budget of activations, 1 to 128. Results
 /// do not depend on it.

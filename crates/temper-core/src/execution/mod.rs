@@ -24,7 +24,7 @@ mod run;
 mod taps;
 mod weights;
 
-pub use evaluate::{chunk_size, count_correct, logits, logits_with, top_class};
+pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
 pub use program::{Program, StepId};
 pub use run::Workspace;
 pub use taps::{Tap, TapId, TapSide, Touch, TouchImages};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use temper_core::data::{Dataset, Split, load};
@@ -67,19 +67,14 @@ struct Evaluation {
     images_per_second: f64,
 }
 
-/// Loads a data set, cut to its first `limit` images.
+/// Loads the first `limit` images of a data set, or all of it.
 pub(crate) fn load_data(
     name: &str,
     split: Split,
     limit: Option<usize>,
     data_dir: Option<&Path>,
 ) -> Result<Dataset> {
-    let data = load(name, split, &resolve_data_dir(data_dir)?)?;
-    let Some(limit) = limit else { return Ok(data) };
-    let found = data.len();
-    ensure!(limit > 0, "limit: expected at least 1 image, found 0");
-    ensure!(limit <= found, "limit: {limit} images are wanted, but {name} ({split}) has only {found}");
-    data.take(limit).context("limit")
+    Ok(load(name, split, limit, &resolve_data_dir(data_dir)?)?)
 }
 
 pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
@@ -87,13 +82,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let data = load_data(&args.data, args.split.into(), args.limit, args.data_dir.as_deref())?;
     let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
     let (program, weights) = Program::compile(&model.network, &[], &[]);
-    ensure!(
-        program.output_len() == data.classes(),
-        "the network has {} outputs, but {} has {} classes",
-        program.output_len(),
-        data.name(),
-        data.classes()
-    );
+    program.check_classes(&data)?;
     let bar = Inferences::new("evaluating", data.len() as u64);
     let began = Instant::now();
     let outputs =

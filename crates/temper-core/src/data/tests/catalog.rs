@@ -19,7 +19,7 @@ fn the_embedded_digits() {
         (0..data.len()).flat_map(|i| data.image(i)).map(|&pixel| u32::from(pixel)).sum()
     };
     assert_eq!((sum(&train), sum(&test)), (406_262, 155_456));
-    assert_eq!(load("digits", Split::Test, "nowhere".as_ref()).unwrap(), test);
+    assert_eq!(load("digits", Split::Test, None, "nowhere".as_ref()).unwrap(), test);
 }
 
 #[test]
@@ -38,11 +38,18 @@ fn the_catalog_is_consistent() {
         }
     }
     assert_eq!(find("mnist").unwrap().download_bytes(), 11_594_722);
+    // Each batch holds 10 000 records of 3 073 bytes, which loading the first images relies on.
+    let cifar = find("cifar-10").unwrap();
+    assert!(cifar.files.iter().all(|file| file.bytes == 10_000 * 3073));
+    for (split, batches) in [(Split::Train, 5), (Split::Test, 1)] {
+        assert_eq!(cifar.files.iter().filter(|file| file.split == split).count(), batches);
+        assert_eq!(cifar.images(split), batches * 10_000);
+    }
 }
 
 #[test]
 fn an_unknown_name_is_answered_with_the_known_ones() {
-    let error = load("emnist", Split::Test, "nowhere".as_ref()).unwrap_err().to_string();
+    let error = load("emnist", Split::Test, None, "nowhere".as_ref()).unwrap_err().to_string();
     let expected =
         "there is no data set \"emnist\"; the known ones are digits, mnist, fashion-mnist, cifar-10, svhn";
     assert_eq!(error, expected);
@@ -56,7 +63,7 @@ fn missing_files_are_named_all_of_them() {
     for batch in [1, 2, 4] {
         fs::write(batches.join(format!("data_batch_{batch}.bin")), [0; 3073]).unwrap();
     }
-    let error = load("cifar-10", Split::Train, dir.path()).unwrap_err();
+    let error = load("cifar-10", Split::Train, None, dir.path()).unwrap_err();
     let DataError::Missing { name, paths } = &error else { panic!("{error}") };
     assert_eq!(name, "cifar-10");
     assert_eq!(*paths, [3, 5].map(|batch| batches.join(format!("data_batch_{batch}.bin"))));
@@ -69,9 +76,56 @@ fn too_few_images_are_an_error() {
     let batch = dir.path().join("cifar-10/cifar-10-batches-bin/test_batch.bin");
     fs::create_dir_all(batch.parent().unwrap()).unwrap();
     fs::write(&batch, [0; 3 * 3073]).unwrap();
-    let error = chain(&load("cifar-10", Split::Test, dir.path()).unwrap_err());
+    let error = chain(&load("cifar-10", Split::Test, None, dir.path()).unwrap_err());
     assert!(error.starts_with(&format!("{} does not hold what cifar-10 should", batch.display())), "{error}");
-    assert!(error.ends_with("the test split holds 3 images; expected 10000"), "{error}");
+    assert!(error.ends_with("the files hold 3 images of the test split; expected 10000"), "{error}");
+}
+
+/// A batch of blank images, all of this label.
+fn cifar_batch(label: u8, images: usize) -> Vec<u8> {
+    let mut record = vec![0; 3073];
+    record[0] = label;
+    record.repeat(images)
+}
+
+#[test]
+fn a_limit_needs_only_the_batches_that_hold_its_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("cifar-10/cifar-10-batches-bin");
+    fs::create_dir_all(&folder).unwrap();
+    let batch = |number: u8| folder.join(format!("data_batch_{number}.bin"));
+    let train = |limit| load("cifar-10", Split::Train, limit, dir.path());
+    for number in [1, 2] {
+        fs::write(batch(number), cifar_batch(number, 10_000)).unwrap();
+    }
+    for (limit, of_second) in [(1, 0), (512, 0), (10_000, 0), (10_001, 1), (20_000, 10_000)] {
+        let data = train(Some(limit)).unwrap();
+        assert_eq!(data.len(), limit);
+        assert_eq!(histogram(&data)[1..3], [limit - of_second, of_second]);
+    }
+    let missing = |limit| match train(limit) {
+        Err(DataError::Missing { paths, .. }) => paths,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(missing(Some(20_001)), [batch(3)]);
+    assert_eq!(missing(None), [3, 4, 5].map(batch));
+    // A batch cut after a whole record, though it still holds the images wanted.
+    fs::write(batch(1), cifar_batch(1, 9_999)).unwrap();
+    let error = chain(&train(Some(5)).unwrap_err());
+    assert!(error.ends_with("the files hold 9999 images of the train split; expected 10000"), "{error}");
+}
+
+#[test]
+fn a_limit_cuts_other_data_sets_after_reading() {
+    let load = |limit| load("digits", Split::Test, limit, "nowhere".as_ref());
+    assert_eq!(load(Some(7)).unwrap(), digits(Split::Test).take(7).unwrap());
+    assert_eq!(load(Some(500)).unwrap(), digits(Split::Test));
+    for limit in [0, 501, usize::MAX] {
+        let error = load(Some(limit)).unwrap_err().to_string();
+        let expected =
+            format!("limit: {limit} images are wanted, but digits (test) has 500; expected 1 to 500");
+        assert_eq!(error, expected);
+    }
 }
 
 #[test]
@@ -79,7 +133,7 @@ fn a_damaged_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("svhn")).unwrap();
     fs::write(dir.path().join("svhn/test_32x32.mat"), "not found").unwrap();
-    let error = chain(&load("svhn", Split::Test, dir.path()).unwrap_err());
+    let error = chain(&load("svhn", Split::Test, None, dir.path()).unwrap_err());
     assert!(error.contains("test_32x32.mat") && error.contains("level 5"), "{error}");
 }
 

@@ -4,6 +4,7 @@ mod catalog;
 mod cifar;
 mod idx;
 mod real;
+mod selection;
 mod svhn;
 
 use super::{DataError, Dataset};

@@ -21,7 +21,7 @@ fn data_dir() -> Option<PathBuf> {
 
 /// The split, or nothing where its files are missing.
 fn loaded(name: &str, split: Split) -> Option<Dataset> {
-    match load(name, split, &data_dir()?) {
+    match load(name, split, None, &data_dir()?) {
         Err(DataError::Missing { .. }) => {
             // Straight to standard error, past the test runner, which hides what tests print.
             let _ = writeln!(std::io::stderr(), "skipped: {name} is not below TEMPER_DATA");
@@ -99,7 +99,7 @@ fn idx_files_verify_compressed_and_plain() {
         }
         let reports = verify(name, plain.path()).unwrap();
         assert!(reports.iter().all(|report| report.status.is_ok()), "{reports:?}");
-        let [packed, unpacked] = [&*dir, plain.path()].map(|dir| load(name, Split::Test, dir).unwrap());
+        let [packed, unpacked] = [&*dir, plain.path()].map(|dir| load(name, Split::Test, None, dir).unwrap());
         assert_eq!(packed, unpacked);
     }
 }
