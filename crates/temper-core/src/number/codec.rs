@@ -119,6 +119,42 @@ impl Codec {
         self.grids.get_mut(channel)
     }
 
+    /// The scale of a channel.
+    ///
+    /// # Panics
+    /// Where there is no such channel.
+    pub fn scale(&self, channel: usize) -> f32 {
+        self.grids[channel].scale
+    }
+
+    /// The zero point of a channel.
+    ///
+    /// # Panics
+    /// Where there is no such channel.
+    pub fn zero_point(&self, channel: usize) -> i32 {
+        self.grids[channel].zero_point
+    }
+
+    /// The codec with another scale for a channel.
+    ///
+    /// # Panics
+    /// Where there is no such channel.
+    #[must_use]
+    pub fn with_scale(mut self, channel: usize, scale: f32) -> Self {
+        self.grids[channel].scale = scale;
+        self
+    }
+
+    /// The codec with another zero point for a channel; without effect on sign-magnitude and binary formats.
+    ///
+    /// # Panics
+    /// Where there is no such channel.
+    #[must_use]
+    pub fn with_zero_point(mut self, channel: usize, zero_point: i32) -> Self {
+        self.grids[channel].zero_point = zero_point;
+        self
+    }
+
     /// Whether a zero point lies in memory beside the scale: in affine schemes. Sign-magnitude and binary formats have none, and
     /// no value depends on it there.
     pub fn stores_zero_point(&self) -> bool {
