@@ -11,7 +11,7 @@ use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
 
-use crate::cli::campaign::run_campaign;
+use crate::cli::campaign::run::run_campaign;
 use crate::output::export::TrialColumns;
 use crate::output::plot;
 use crate::output::summary::CampaignReport;
@@ -19,6 +19,8 @@ use crate::output::table::grouped;
 
 /// A small convolutional network trained on the digits by `fixtures/digits/train.py`.
 const MODEL: &[u8] = include_bytes!("../assets/digits-cnn.safetensors");
+/// The name that the specification gives it.
+const MODEL_FILE: &str = "digits-cnn.safetensors";
 /// What is done to it.
 const SPEC: &str = include_str!("../assets/quickstart.toml");
 
@@ -28,14 +30,15 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let model = Model::from_bytes(MODEL).context("the built-in network")?;
     let spec = CampaignSpec::parse(SPEC).context("the built-in specification")?;
     let data = digits(Split::Test);
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data)?;
+    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data, None)?;
     eprintln!(
         "A network of {} parameters reads handwritten digits. Its weights lie in a memory as 32-bit floats;\n\
          each stored bit is flipped with a given probability (bit error rate), {} times over.\n",
         grouped(model.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
-        spec.trials.count
+        campaign.plan().conditions[0].draws
     );
-    let dir = run_campaign(&campaign, &spec, Shard::WHOLE, &output.join("campaign"))?;
+    let dir =
+        run_campaign(&campaign, &spec, &output.join(MODEL_FILE), Shard::WHOLE, &output.join("campaign"))?;
     let report = CampaignReport::new(&dir)?;
     report.print(false, out)?;
     out.flush()?;
@@ -44,14 +47,10 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let (mut csv, mut json) = (Vec::new(), Vec::new());
     columns.csv(&mut csv)?;
     columns.json(&mut json)?;
-    let golden = dir.info().golden.accuracy();
+    let golden = dir.info().golden[0].accuracy();
     let svg = plot::accuracy_over_rate("Random bit flips in stored weights", golden, &report.conditions)?;
-    let files: [(&str, &[u8]); 4] = [
-        ("trials.csv", &csv),
-        ("trials.json", &json),
-        ("accuracy.svg", svg.as_bytes()),
-        ("digits-cnn.safetensors", MODEL),
-    ];
+    let files: [(&str, &[u8]); 4] =
+        [("trials.csv", &csv), ("trials.json", &json), ("accuracy.svg", svg.as_bytes()), (MODEL_FILE, MODEL)];
     for (name, content) in files {
         write_atomically(&output.join(name), content)
             .with_context(|| format!("cannot write {name} in {}", output.display()))?;

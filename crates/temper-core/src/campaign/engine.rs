@@ -191,7 +191,11 @@ impl Campaign<'_> {
         for armed in armed {
             let variant = self.variant_of(armed.trial);
             let sites = armed.faults.transient_sites_per_image();
-            let most = if self.strikes_parameters_anew(armed.trial, &armed.faults) { 1 } else { MOST_SITES / sites.max(1) };
+            let most = if self.strikes_parameters_anew(armed.trial, &armed.faults) {
+                1
+            } else {
+                MOST_SITES / sites.max(1)
+            };
             chunk = chunk.min(chunk_size(&variant.program)).min(most.max(1));
         }
         chunk

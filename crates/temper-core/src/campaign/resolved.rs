@@ -9,9 +9,10 @@ use super::sweep::{BIT, Combination, LAYER, SweptValue};
 use super::trials::Sampling;
 use super::variant::Variant;
 use crate::data::{Dataset, Inputs, Preprocessing, PreprocessingError};
+use crate::execution::{ClassesError, Program};
 use crate::fault::{
-    Fault, FaultError, FaultSite, FaultSpec, Lifetime, ListError, ListedSite, Number, condition_stream,
-    image_stream, resolve_list, trial_stream,
+    Fault, FaultError, FaultList, FaultSite, FaultSpec, Lifetime, ListError, ListedFault, ListedSite, Number,
+    condition_stream, image_stream, resolve_list, trial_stream,
 };
 use crate::memory::{Layers, Memory, MemoryError, Place, Selection, StorageSpec, Target, TensorId};
 use crate::network::{Network, Op};
@@ -92,15 +93,8 @@ pub enum CampaignError {
     #[error(transparent)]
     Data(#[from] PreprocessingError),
     /// The network has another number of outputs than the data has classes.
-    #[error("the network has {outputs} outputs, but {data} has {classes} classes")]
-    Classes {
-        /// Values in the network's output.
-        outputs: usize,
-        /// Name of the data set.
-        data: String,
-        /// Its number of classes.
-        classes: usize,
-    },
+    #[error(transparent)]
+    Classes(#[from] ClassesError),
 }
 
 fn under(condition: &str) -> String {
@@ -191,11 +185,7 @@ impl<'a> Campaign<'a> {
     ) -> Result<Self, CampaignError> {
         spec.check()?;
         let inputs = preprocessing.bind(data, network.input_shape())?;
-        let outputs = network.shape(network.output()).iter().product();
-        if outputs != data.classes() {
-            let (data, classes) = (data.name().to_owned(), data.classes());
-            return Err(CampaignError::Classes { outputs, data, classes });
-        }
+        Program::compile(network, &[], &[]).0.check_classes(data)?;
         let resolver = Resolver { spec, network };
         let combinations =
             spec.sweep.expand(spec, &mut |axis, combination| resolver.each(axis, combination))?;
@@ -319,15 +309,19 @@ impl<'a> Campaign<'a> {
         faults.transient_tensors().any(|id| memory.tensor(id).parameter().is_some())
     }
 
-    /// The sites of a trial that strike every image, in the order of the faults.
-    pub fn permanent_sites(&self, trial: Trial) -> Vec<FaultSite> {
-        self.faults_of(trial).permanent().copied().collect()
-    }
-
-    /// All sites of a trial that strike one image, if any are drawn anew for every image.
-    pub fn transient_sites(&self, trial: Trial, image: u64) -> Option<Vec<FaultSite>> {
+    /// The faults of a trial as rows of a list: those that strike every image, or where any is drawn anew, those of every image.
+    pub fn listed_faults(&self, trial: Trial) -> FaultList {
         let faults = self.faults_of(trial);
-        faults.has_transient().then(|| self.sites_of_image(trial, &faults, image))
+        let memory = &self.variant_of(trial).memory;
+        let row = |image, site: &FaultSite| ListedFault::of_site(memory, None, image, site);
+        if !faults.has_transient() {
+            return faults.permanent().map(|site| row(None, site)).collect();
+        }
+        let of_image = |image: u64| {
+            let sites = self.sites_of_image(trial, &faults, image);
+            sites.iter().map(|site| row(Some(image), site)).collect::<FaultList>()
+        };
+        (0..self.images() as u64).flat_map(of_image).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Faults listed one by one, as a user writes them or a campaign exports them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -70,6 +72,22 @@ pub enum ListedModel {
     Scale,
 }
 
+impl ListedModel {
+    /// The name as written in a list.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BitFlip => "bit-flip",
+            Self::StuckAt0 => "stuck-at-0",
+            Self::StuckAt1 => "stuck-at-1",
+            Self::Zeroing => "zeroing",
+            Self::SetValue => "set-value",
+            Self::SignReversal => "sign-reversal",
+            Self::Add => "add",
+            Self::Scale => "scale",
+        }
+    }
+}
+
 /// A bit may be written as a number.
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
@@ -121,6 +139,27 @@ pub fn read_list(bytes: &[u8]) -> Result<FaultList, ListError> {
         reader.deserialize().collect::<Result<_, _>>()?
     };
     if list.is_empty() { Err(ListError::Empty) } else { Ok(list) }
+}
+
+impl fmt::Display for ListedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.layer, self.target)?;
+        if let Some(place) = self.place {
+            write!(f, " ({})", place.name())?;
+        }
+        write!(f, " [{}]", self.index)?;
+        if let Some(count) = self.count.filter(|count| *count > 1) {
+            write!(f, " and {} more at distance {}", count - 1, self.step.unwrap_or(1))?;
+        }
+        write!(f, ": {}", self.model.name())?;
+        if let Some(bits) = &self.bits {
+            write!(f, " of bit {bits}")?;
+        }
+        if let Some(value) = self.value {
+            write!(f, " {value:e}")?;
+        }
+        self.image.map_or(Ok(()), |image| write!(f, ", in image {image}"))
+    }
 }
 
 /// A listed fault with its place in a memory.

@@ -67,19 +67,24 @@ struct Evaluation {
     images_per_second: f64,
 }
 
-/// Loads the first `limit` images of a data set, or all of it.
+/// Loads the first `limit` images of a data set, or all of it; with a seed, so many images chosen at random.
 pub(crate) fn load_data(
     name: &str,
     split: Split,
     limit: Option<usize>,
+    selection_seed: Option<u64>,
     data_dir: Option<&Path>,
 ) -> Result<Dataset> {
-    Ok(load(name, split, limit, &resolve_data_dir(data_dir)?)?)
+    let dir = resolve_data_dir(data_dir)?;
+    match (limit, selection_seed) {
+        (Some(count), Some(seed)) => Ok(load(name, split, None, &dir)?.sample(count, seed)?),
+        (limit, _) => Ok(load(name, split, limit, &dir)?),
+    }
 }
 
 pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let model = Model::load(&args.model)?;
-    let data = load_data(&args.data, args.split.into(), args.limit, args.data_dir.as_deref())?;
+    let data = load_data(&args.data, args.split.into(), args.limit, None, args.data_dir.as_deref())?;
     let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
     let (program, weights) = Program::compile(&model.network, &[], &[]);
     program.check_classes(&data)?;

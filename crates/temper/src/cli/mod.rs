@@ -1,12 +1,12 @@
 //! The command line.
 
 pub(crate) mod campaign;
-mod campaign_export;
 pub(crate) mod data;
 pub(crate) mod data_dir;
 mod eval;
 mod model;
 mod model_import;
+pub(crate) mod preset;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Strike a network many times and measure what it costs
     Campaign(campaign::CampaignArgs),
+    /// List and show built-in campaigns, with their sources
+    Preset(preset::PresetArgs),
     /// Run a whole built-in experiment
     Run(RunArgs),
     /// Print a completion script for a shell
@@ -90,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result
         Command::Model(args) => model::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Campaign(args) => campaign::run(args, out),
+        Command::Preset(args) => preset::run(args, out),
         Command::Run(RunArgs { experiment: Experiment::Quickstart, output, threads }) => {
             threads.install(|| quickstart::run(output, out))?
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
-use temper_core::campaign::{ConditionSummary, SweptValue};
+use temper_core::campaign::{ConditionSummary, Swept, SweptValue};
 
 /// A point of the curve: the rate, and the accuracy's mean, lower and upper bound.
 struct Point {
@@ -31,7 +31,7 @@ pub(crate) fn accuracy_over_rate(
         return Err(anyhow!("there is no positive rate to draw"));
     };
     let x_range = (first.rate / 1.5..last.rate * 1.5).log_scale();
-    let (axis, _) = conditions[0].condition.swept.ok_or_else(|| anyhow!("nothing was swept"))?;
+    let swept = conditions[0].condition.swept.first().ok_or_else(|| anyhow!("nothing was swept"))?;
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (760, 460)).into_drawing_area();
@@ -44,7 +44,7 @@ pub(crate) fn accuracy_over_rate(
             .build_cartesian_2d(x_range, 0.0..1.0f64)?;
         chart
             .configure_mesh()
-            .x_desc(axis.name().replace('_', " "))
+            .x_desc(swept.axis.replace('_', " "))
             .y_desc("accuracy")
             .x_label_formatter(&|rate| format!("{rate:.0e}"))
             .y_label_formatter(&|accuracy| format!("{accuracy:.1}"))
@@ -86,7 +86,9 @@ pub(crate) fn accuracy_over_rate(
 }
 
 fn point(summary: &ConditionSummary) -> Option<Point> {
-    let (_, SweptValue::Real(rate)) = summary.condition.swept? else { return None };
+    let [Swept { value: SweptValue::Real(rate), .. }] = *summary.condition.swept.as_slice() else {
+        return None;
+    };
     let accuracy = summary.accuracy?;
     let (low, high) = accuracy.interval.unwrap_or((accuracy.mean, accuracy.mean));
     (rate > 0.0).then_some(Point { rate, mean: accuracy.mean, low, high })

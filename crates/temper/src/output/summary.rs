@@ -29,14 +29,15 @@ impl CampaignReport {
     pub(crate) fn new(dir: &CampaignDir) -> Result<Self> {
         let (info, records) = (dir.info(), dir.records()?);
         let recorded = records.by_trial.len() as u64;
+        let pending = info.plan.pending(&records.by_trial).count() as u64;
         Ok(Self {
             campaign: info.identity.campaign.clone(),
-            complete: recorded == info.trials(),
-            trials: info.trials(),
+            complete: pending == 0,
+            trials: recorded + pending,
             recorded,
-            images: info.golden.images,
-            golden_accuracy: info.golden.accuracy(),
-            conditions: summarise(&info.conditions, records.by_trial.values(), CONFIDENCE),
+            images: info.golden[0].images,
+            golden_accuracy: info.golden[0].accuracy(),
+            conditions: summarise(&info.plan.conditions, records.by_trial.values(), CONFIDENCE),
         })
     }
 
@@ -45,8 +46,7 @@ impl CampaignReport {
         if json {
             return print_json(self, out);
         }
-        let first = self.conditions.iter().find_map(|summary| summary.condition.swept);
-        let axis = first.map_or("", |(axis, _)| axis.name());
+        let axis = "condition";
         let headings = [
             axis,
             "draws",
@@ -82,7 +82,7 @@ impl CampaignReport {
     }
 
     fn row(&self, summary: &ConditionSummary) -> Vec<String> {
-        let swept = summary.condition.swept.map_or(String::new(), |(_, value)| value.to_string());
+        let swept = summary.condition.label();
         let Some(accuracy) = &summary.accuracy else {
             let mut row = vec![swept, "0".to_owned()];
             row.resize(11, String::new());

@@ -83,12 +83,7 @@ pub(super) fn run(args: &ReplayArgs, out: &mut (dyn Write + Send)) -> Result<()>
     if args.json { print_json(&report, out) } else { report.print(out) }
 }
 
-fn replay(
-    dir: &CampaignDir,
-    loaded: &Loaded,
-    trial: Trial,
-    record: Option<&TrialRecord>,
-) -> Result<Report> {
+fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&TrialRecord>) -> Result<Report> {
     let campaign = loaded.campaign()?;
     ensure_same(dir, &campaign)?;
     let images = campaign.images() as u64;
@@ -108,7 +103,8 @@ fn replay(
 
 impl Report {
     fn print(&self, out: &mut dyn Write) -> Result<()> {
-        let under = if self.condition.is_empty() { String::new() } else { format!(" under {}", self.condition) };
+        let under =
+            if self.condition.is_empty() { String::new() } else { format!(" under {}", self.condition) };
         writeln!(out, "trial {}: draw {}{under}", self.trial, self.draw)?;
         for fault in self.faults.iter().take(SHOWN) {
             writeln!(out, "  {fault}")?;
@@ -116,7 +112,8 @@ impl Report {
         if let Some(more) = self.faults.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             writeln!(out, "  … and {} more; --json shows all", grouped(more as u64))?;
         }
-        let mut table = Table::new(&["node", "kind", "changed", "images", "rms error", "max error", "not finite"]);
+        let mut table =
+            Table::new(&["node", "kind", "changed", "images", "rms error", "max error", "not finite"]);
         for column in 2..7 {
             table = table.right(column);
         }
@@ -150,7 +147,9 @@ impl Report {
         }
         match self.agrees_with_record {
             Some(true) => writeln!(out, "the record says the same")?,
-            Some(false) => anyhow::bail!("the record says otherwise: it was made by another version of the program, or altered"),
+            Some(false) => anyhow::bail!(
+                "the record says otherwise: it was made by another version of the program, or altered"
+            ),
             None => writeln!(out, "there is no record of this trial yet")?,
         }
         Ok(())

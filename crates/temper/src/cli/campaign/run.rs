@@ -56,14 +56,17 @@ pub(crate) fn run_campaign(
 ) -> Result<CampaignDir> {
     let plan = campaign.plan();
     if plan.precision.is_some() && shard != Shard::WHOLE {
-        bail!("--shard: draws that stop by precision depend on all that went before; run this campaign whole");
+        bail!(
+            "--shard: draws that stop by precision depend on all that went before; run this campaign whole"
+        );
     }
     stop_on_ctrl_c();
     let images = campaign.images() as u64;
     let bar = Inferences::new("golden run", images * campaign.golden_runs() as u64);
     let golden = campaign.golden(&bar);
     bar.finish();
-    let of_condition = |condition| GoldenInfo { images, correct: campaign.golden_correct(&golden, condition) };
+    let of_condition =
+        |condition| GoldenInfo { images, correct: campaign.golden_correct(&golden, condition) };
     let info = CampaignInfo {
         format_version: FORMAT_VERSION,
         identity: campaign.identity().clone(),

@@ -88,8 +88,9 @@ impl Loaded {
             }
         }
         let model = Model::load(model_file)?;
-        let data = load_data(&spec.data.set, spec.data.split, spec.data.limit, spec.data.selection_seed, data_dir)
-            .with_context(|| name.to_owned())?;
+        let data =
+            load_data(&spec.data.set, spec.data.split, spec.data.limit, spec.data.selection_seed, data_dir)
+                .with_context(|| name.to_owned())?;
         let images = &spec.calibration;
         let calibration = spec
             .needs_calibration()

@@ -13,6 +13,7 @@ fn records(count: u64) -> Records {
         draw: trial / 2,
         faults: if trial == 3 { u64::MAX } else { trial },
         outcomes: Outcomes { images: 8, correct: trial, masked: 5, sdc: 2, due: 1, ..Outcomes::default() },
+        predictions: None,
         cpu_seconds: 0.5,
     };
     Records { by_trial: (0..count).map(|trial| (trial, record(trial))).collect(), torn: 0 }
