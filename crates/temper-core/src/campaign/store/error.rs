@@ -114,7 +114,7 @@ pub enum StoreError {
     },
     /// Directories of several campaigns are to be merged.
     #[error(
-        "{path} and {first} hold different campaigns: {differs} differ; merge directories of one campaign only",
+        "{path} and {first} hold different campaigns: they differ in {differs}; merge directories of one campaign only",
         path = path.display(),
         first = first.display()
     )]
