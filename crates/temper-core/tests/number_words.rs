@@ -138,7 +138,7 @@ fn known_answers() {
     {
         assert_eq!(uint8.encode(0, value), word, "{value}");
     }
-    assert_eq!(uint8.decode(0, 10 ^ 0x80), 64.0);
+    assert_eq!(uint8.decode(0, 0x0a ^ 0x80), 64.0);
 
     let q3_4 = without_scale("q3.4".parse().expect("a format"));
     for (value, word) in
@@ -292,7 +292,7 @@ fn every_f32_is_rounded_to_the_nearest_half() {
             loop {
                 let next = if word + 1 < infinity { decode(word + 1) } else { beyond };
                 let middle = f64::midpoint(decode(word), next);
-                if word == infinity || value < middle || (value == middle && word % 2 == 0) {
+                if word == infinity || value < middle || (value == middle && word.is_multiple_of(2)) {
                     break;
                 }
                 word += 1;
