@@ -1,4 +1,4 @@
-//! Number formats against ml_dtypes, PyTorch and NumPy (`fixtures/number`).
+//! Number formats against `ml_dtypes`, PyTorch and NumPy (`fixtures/number`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 fn hex_digest(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn without_scale(format: NumberFormat) -> Codec {
@@ -89,7 +89,9 @@ fn every_word_of_a_narrow_float_is_decoded_as_by_ml_dtypes() {
             assert_eq!(table, decoded, "{name}");
         }
         let mut hasher = Sha256::new();
-        table.iter().for_each(|pattern| hasher.update(pattern.to_le_bytes()));
+        for pattern in &table {
+            hasher.update(pattern.to_le_bytes());
+        }
         assert_eq!(hex_digest(hasher), golden.decoded_sha256, "{name}");
         // What a flip makes of a stored value is what the table says of the flipped word.
         for word in 0..1 << width {

@@ -18,13 +18,18 @@ fn fixed(width: u8) -> impl Iterator<Item = NumberFormat> {
     (0..width).map(move |integer| NumberFormat::Fixed { integer, fraction: width - 1 - integer })
 }
 
-/// Every format of up to 16 bits, integers in every scheme on several grids.
+/// Every float and integer format of up to 16 bits, integers in every scheme on several grids, and fixed point with every place of
+/// the point up to 11 bits and three at 16.
 fn narrow() -> Vec<Codec> {
     let grid = |scale, zero_point| Grid { scale, zero_point };
     let mut codecs: Vec<Codec> =
         [NumberFormat::F16, NumberFormat::Bf16, NumberFormat::F8E4M3, NumberFormat::F8E5M2]
             .into_iter()
-            .chain((2..=16).flat_map(fixed))
+            .chain((2..=11).flat_map(fixed))
+            .chain(
+                [(0, 15), (7, 8), (15, 0)]
+                    .map(|(integer, fraction)| NumberFormat::Fixed { integer, fraction }),
+            )
             .map(without_scale)
             .collect();
     // All widths on one grid, the narrower ones on grids at the limits and on one whose scale was struck.
@@ -133,7 +138,7 @@ fn known_answers() {
     {
         assert_eq!(uint8.encode(0, value), word, "{value}");
     }
-    assert_eq!(uint8.decode(0, 10 ^ 0x80), 64.0);
+    assert_eq!(uint8.decode(0, 0x0a ^ 0x80), 64.0);
 
     let q3_4 = without_scale("q3.4".parse().expect("a format"));
     for (value, word) in
@@ -287,7 +292,7 @@ fn every_f32_is_rounded_to_the_nearest_half() {
             loop {
                 let next = if word + 1 < infinity { decode(word + 1) } else { beyond };
                 let middle = f64::midpoint(decode(word), next);
-                if word == infinity || value < middle || (value == middle && word % 2 == 0) {
+                if word == infinity || value < middle || (value == middle && word.is_multiple_of(2)) {
                     break;
                 }
                 word += 1;

@@ -134,7 +134,7 @@ const MALFORMED: [(&str, &str, usize, &[&str]); 38] = [
     ("limit = 200", "limit = -1", 9, &["integer `-1`", "usize"]),
     ("limit = 200", "limit = \"all\"", 9, &["string \"all\"", "usize"]),
     ("\"weight\"", "\"activations\"", 12, &["`activations`", "`weight`", "`bias`"]),
-    ("\"f32\"", "\"f31\"", 14, &["`f31`", "`f32`"]),
+    ("\"f32\"", "\"f31\"", 14, &["\"f31\" is not a number format", "f32"]),
     ("\"bit-flip\"", "\"bitflip\"", 15, &["`bitflip`", "`bit-flip`", "`stuck-at-0`", "`zeroing`"]),
     ("\"exponent\"", "\"exponents\"", 16, &["\"all\"", "\"exponent\"", "list of bits"]),
     ("\"exponent\"", "[1, -2]", 16, &["\"all\"", "\"exponent\"", "list of bits"]),

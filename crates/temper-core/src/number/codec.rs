@@ -258,5 +258,7 @@ impl Codec {
 
 /// One loop for each format, in which its constants are known.
 fn map(values: &mut [f32], stored: impl Fn(f32) -> f32) {
-    values.iter_mut().for_each(|value| *value = stored(*value));
+    for value in values {
+        *value = stored(*value);
+    }
 }

@@ -6,8 +6,8 @@ use super::quantise::{Choice, RangeRule, Scheme, WIDEST};
 
 /// The codes that `format` stores values as; `None` for floating-point formats.
 ///
-/// Symmetric two's complement leaves the most negative code out, so that codes reach equally far to both sides (Krishnamoorthi,
-/// 2018, section 2.3; ONNX Runtime and TensorRT do the same).
+/// Symmetric two's complement leaves the most negative code out, so that codes reach equally far to both sides (Jacob et al., CVPR
+/// 2018, for weights; Krishnamoorthi, 2018, the symmetric quantizer).
 pub(super) const fn codes(format: NumberFormat, scheme: Scheme) -> Option<Codes> {
     match (format, scheme) {
         (NumberFormat::Int(width), Scheme::Symmetric) | (NumberFormat::Sint(width), _) => {

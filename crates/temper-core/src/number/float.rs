@@ -157,10 +157,16 @@ mod tests {
             assert_eq!(format.encode(subnormal / 2.0), 0, "a tie goes to the even word");
             assert_eq!(format.encode(subnormal * 1.5), 2);
         }
-        assert_eq!(F16.encode(1.0), 0x3c00);
-        assert_eq!(BF16.encode(1.0), 0x3f80);
-        assert_eq!(F8E4M3.encode(1.0), 0x38);
-        assert_eq!(F8E5M2.encode(1.0), 0x3c);
+        // 1.0, and what is left of it with its top exponent bit flipped.
+        for (format, one, top, struck) in [
+            (F16, 0x3c00, 1 << 14, f32::INFINITY),
+            (BF16, 0x3f80, 1 << 14, f32::INFINITY),
+            (F8E4M3, 0x38, 1 << 6, 256.0),
+            (F8E5M2, 0x3c, 1 << 6, f32::INFINITY),
+        ] {
+            assert_eq!(format.encode(1.0), one);
+            assert_eq!(format.decode(one ^ top), struck);
+        }
     }
 
     #[test]

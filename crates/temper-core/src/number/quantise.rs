@@ -30,7 +30,7 @@ pub struct Quantisation {
 
 /// Where zero lies among the codes (Jacob et al., "Quantization and training of neural networks for efficient
 /// integer-arithmetic-only inference", CVPR 2018; Krishnamoorthi, "Quantizing deep convolutional networks for efficient
-/// inference", 2018, section 2).
+/// inference", 2018).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
