@@ -120,10 +120,10 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        // Differences 1, 2, 3: mean 2, standard error 1/√3, t(0.975, 2) = 4.3027 (tables).
+        // Differences 1, 2, 3: mean 2, standard error 1/√3, t quantile c √(2 / (1 − c²)) = 4.3027.
         let found = paired(&[2.0, 4.0, 6.0], &[1.0, 2.0, 3.0], 0.95).expect("valid");
         assert_eq!((found.pairs, found.mean.difference, found.mean.degrees_of_freedom), (3, 2.0, Some(2.0)));
-        let half_width = 4.302_652_729_696_142 / 3f64.sqrt();
+        let half_width = 0.95 * (2.0 / (1.0 - 0.95f64.powi(2))).sqrt() / 3f64.sqrt();
         assert!((found.mean.interval.0 - (2.0 - half_width)).abs() < 1e-12, "{found:?}");
         // Two degrees of freedom: p = 1 − t/√(2 + t²) with t = 2√3.
         let p = 1.0 - (12.0f64 / 14.0).sqrt();

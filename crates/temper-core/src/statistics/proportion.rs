@@ -73,7 +73,7 @@ impl Proportion {
             }
             None => (
                 wilson(successes, trials, trials as f64, confidence),
-                (lower_limit(successes, trials, tail), 1.0 - lower_limit(trials - successes, trials, tail)),
+                (lower_limit(successes, trials, tail), upper_limit(successes, trials, tail)),
             ),
         };
         Ok(Self { successes, trials, population, estimate, wilson, clopper_pearson, confidence })
@@ -109,6 +109,16 @@ fn lower_limit(successes: u64, trials: u64, tail: f64) -> f64 {
     }
     let (a, b) = (successes as f64, (trials - successes) as f64 + 1.0);
     last_where(0.0, 1.0, |share| regularised_beta(a, b, share, 1.0 - share) <= tail)
+}
+
+/// The share at which `successes` or fewer of `trials` have a probability of `tail`. Not from the lower limit of failures: that is
+/// close to 1 where few succeed, and has too few digits left.
+fn upper_limit(successes: u64, trials: u64, tail: f64) -> f64 {
+    if successes == trials {
+        return 1.0;
+    }
+    let (a, b) = ((trials - successes) as f64, successes as f64 + 1.0);
+    last_where(0.0, 1.0, |share| regularised_beta(a, b, 1.0 - share, share) >= tail)
 }
 
 #[cfg(test)]

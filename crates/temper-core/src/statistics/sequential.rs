@@ -213,9 +213,9 @@ mod tests {
         let draws: Vec<f64> = (0..60).map(|i| if i % 2 == 0 { 0.8 } else { 0.9 }).collect();
         let at =
             |half_width, guard, n: usize| rule(10, 50, half_width, guard).decide(&draws[..n]).expect("valid");
-        assert_eq!(at(0.03, Guard::EqualDraws, 9), Decision::Continue { next_look: 10 });
-        assert_eq!(at(0.03, Guard::EqualDraws, 22), Decision::Continue { next_look: 23 });
-        let stopped = at(0.03, Guard::EqualDraws, 23);
+        assert_eq!(at(0.031, Guard::EqualDraws, 9), Decision::Continue { next_look: 10 });
+        assert_eq!(at(0.031, Guard::EqualDraws, 22), Decision::Continue { next_look: 23 });
+        let stopped = at(0.031, Guard::EqualDraws, 23);
         assert!(
             matches!(stopped, Decision::Stop { estimate, is_precise: true } if estimate.draws == 23),
             "{stopped:?}"
@@ -226,7 +226,7 @@ mod tests {
             "{last:?}"
         );
         // The guard asks for more.
-        assert!(matches!(at(0.03, Guard::UnseenOutcomes, 60), Decision::Stop { is_precise: false, .. }));
+        assert!(matches!(at(0.031, Guard::UnseenOutcomes, 60), Decision::Stop { is_precise: false, .. }));
     }
 
     #[test]
