@@ -1,7 +1,7 @@
-//! How often intervals cover what they estimate: by adding up probabilities where there are few outcomes, else in simulation with
-//! fixed seeds. The figures printed stand in `docs/statistics.md`.
+//! How often intervals cover what they estimate: by adding up probabilities where there are few outcomes, else in simulation
+//! with fixed seeds. The figures printed stand in `docs/statistics.md`.
 
-mod populations;
+pub mod populations;
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +18,8 @@ fn ln_choose(n: u64, k: u64) -> f64 {
     (1..=k).map(|i| ((n - k + i) as f64 / i as f64).ln()).sum()
 }
 
-/// Coverage at each share of a list, without chance: the probability of the outcomes whose interval covers it. Gives the mean and
-/// the least over the shares.
+/// Coverage at each share of a list, without chance: the probability of the outcomes whose interval covers it. Gives the mean
+/// and the least over the shares.
 fn coverage(
     found: &[Proportion],
     interval: fn(&Proportion) -> (f64, f64),
@@ -77,10 +77,11 @@ fn shares_of_a_finite_population() {
     assert!(without.0 > 0.98, "{without:?}");
 }
 
-/// Coverages that must come out between bounds: t, then BCa.
+/// Coverages that must come out between bounds: t, then `BCa`.
 type Expected = [RangeInclusive<f64>; 2];
 
-/// t and BCa: at the level for normal draws (t always, BCa with many), below it for skewed ones, far below where most samples hold no ruined chip.
+/// At the level for normal draws (t always, `BCa` with many), below it for skewed ones, far below where many samples hold no
+/// ruined chip.
 #[test]
 fn means() {
     let cases: [(Population, usize, Expected); 7] = [
@@ -109,7 +110,8 @@ fn means() {
     }
 }
 
-/// Three layers of different sizes, means and spreads, sampled without replacement and not in proportion; one of them is drawn whole.
+/// Three layers of different sizes, means and spreads, sampled without replacement and not in proportion; one of them is drawn
+/// whole.
 #[test]
 fn strata() {
     let mut rng = trial_stream(300, 0);

@@ -93,8 +93,8 @@ fn finite_populations_are_scipys() {
     assert!(worst < 1e-6, "{worst:e}");
 }
 
-/// Where no marked unit is drawn, its probability is a product of n fractions. The limit is the last number of marked units whose
-/// product reaches the tail.
+/// Where no marked unit is drawn, its probability is a product of n fractions. The limit is the last number of marked units
+/// whose product reaches the tail.
 #[test]
 fn limits_in_vast_populations_are_exact() {
     for (population, n) in [(1u64 << 31, 385u64), (1 << 31, 1_000_000), (1 << 40, 1_000_000)] {
@@ -127,14 +127,15 @@ fn a_vast_population_takes_no_time() {
 struct Quantiles {
     values: Vec<f64>,
     probabilities: Vec<f64>,
-    quantiles: Vec<f64>,
+    #[serde(rename = "quantiles")]
+    expected: Vec<f64>,
 }
 
 #[test]
 fn quantiles_are_numpys() {
     for entry in section::<Quantiles>("sampling.json", "quantiles") {
         let found = quantiles(&entry.values, &entry.probabilities).expect("valid");
-        for (found, expected) in found.into_iter().zip(entry.quantiles) {
+        for (found, expected) in found.into_iter().zip(entry.expected) {
             assert!((found - expected).abs() < 1e-15, "{found}, expected {expected}");
         }
     }
@@ -150,8 +151,8 @@ struct Bootstrap {
     deviations: (f64, f64),
 }
 
-/// Ours with other random numbers: each bound within 4.5 standard deviations of what SciPy's bounds vary by, or within a hundredth of
-/// the interval's width where they hardly vary (discrete means).
+/// Ours with other random numbers: each bound within 4.5 standard deviations of what SciPy's bounds vary by, or within a
+/// hundredth of the interval's width where they hardly vary (discrete means).
 #[test]
 fn bootstrap_intervals_are_scipys_but_for_chance() {
     for (stream, entry) in (0u64..).zip(section::<Bootstrap>("sampling.json", "bootstrap")) {

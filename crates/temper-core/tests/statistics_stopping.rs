@@ -1,7 +1,7 @@
 //! Whether stopping by precision keeps the interval's coverage, in simulation with fixed seeds. The figures printed stand in
 //! `docs/statistics.md`.
 
-mod populations;
+pub mod populations;
 
 use populations::{Population, assert_coverage, covers};
 use temper_core::fault::trial_stream;
@@ -60,8 +60,8 @@ fn coverage_is_kept() {
     check(3, &plain(Population::Exponential, 0.02));
 }
 
-/// One chip in fifty is ruined and the first draws seldom show one: the plain rule stops at once, on an interval that is wrong. More
-/// draws before the first look help; the guard holds.
+/// One chip in fifty is ruined and the first draws seldom show one: the plain rule stops at once, on an interval that is wrong.
+/// More draws before the first look help; the guard holds.
 #[test]
 fn rare_ruin_needs_the_guard() {
     let population = Population::Mixture { ruined: 0.02 };

@@ -1,7 +1,7 @@
 //! Binomial probabilities and the regularised incomplete beta function, right for large counts too.
 //!
-//! Sums and differences of `ln Γ` lose all digits there: `ln Γ(2⁴⁰)` is 3·10¹³, of which a double leaves 0.004. Loader's form has
-//! no such large terms.
+//! Sums and differences of `ln Γ` lose all digits there: `ln Γ(2⁴⁰)` is 3·10¹³, of which a double leaves 0.004. Loader's form
+//! has no such large terms.
 
 use std::f64::consts::TAU;
 
@@ -66,8 +66,8 @@ fn deviance(x: f64, mean: f64) -> f64 {
     sum
 }
 
-/// `I_x(a, b)`, the regularised incomplete beta function, for positive `a`, `b` and `y = 1 − x` (both are taken so that neither is
-/// rounded); its complement is `I_y(b, a)`.
+/// `I_x(a, b)`, the regularised incomplete beta function, for positive `a`, `b` and `y = 1 − x` (both are taken so that neither
+/// is rounded); its complement is `I_y(b, a)`.
 ///
 /// Continued fraction DLMF 8.17.22, evaluated by Lentz's method, on the side of the mean where it converges fast.
 pub(super) fn regularised_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
@@ -109,8 +109,8 @@ fn regularised_beta_left(a: f64, b: f64, x: f64, y: f64) -> f64 {
     front * fraction
 }
 
-/// The largest double of `low..high` at which `holds`, which must hold at `low` and, once it does not, never again. Neither bound
-/// may be negative. The bit patterns are halved, so that small numbers are found as precisely as large ones.
+/// The largest double of `low..high` at which `holds`, which must hold at `low` and, once it does not, never again. Neither
+/// bound may be negative. The bit patterns are halved, so that small numbers are found as precisely as large ones.
 pub(super) fn last_where(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (low.to_bits(), high.to_bits());
     while high - low > 1 {

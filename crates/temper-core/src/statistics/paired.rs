@@ -55,8 +55,8 @@ pub fn paired(first: &[f64], second: &[f64], confidence: f64) -> Result<PairedCo
 }
 
 /// Compares two samples whose values do not belong together, of any two lengths and variances: Welch, "The generalization of
-/// 'Student's' problem when several different population variances are involved", *Biometrika* 34, 1947, with Satterthwaite's degrees
-/// of freedom (*Biometrics Bulletin* 2, 1946): `(u + v)² / (u²/(n − 1) + v²/(m − 1))` for `u = s²/n`, `v = r²/m`.
+/// 'Student's' problem when several different population variances are involved", *Biometrika* 34, 1947, with Satterthwaite's
+/// degrees of freedom (*Biometrics Bulletin* 2, 1946): `(u + v)² / (u²/(n − 1) + v²/(m − 1))` for `u = s²/n`, `v = r²/m`.
 ///
 /// # Errors
 /// If a sample has fewer than two values or one that is not finite, or if the confidence level does not lie between 0 and 1.

@@ -139,7 +139,8 @@ mod tests {
     struct Quantile {
         degrees_of_freedom: f64,
         confidence: f64,
-        quantile: f64,
+        #[serde(rename = "quantile")]
+        value: f64,
     }
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
         for entry in golden.t_quantiles {
             let found =
                 two_sided_quantile_real(entry.degrees_of_freedom, entry.confidence).expect("a quantile");
-            let off = (found / entry.quantile - 1.0).abs();
+            let off = (found / entry.value - 1.0).abs();
             assert!(off < 1e-11, "{}, {}: off by {off:e}", entry.degrees_of_freedom, entry.confidence);
         }
     }
