@@ -4,21 +4,22 @@ use rand::{Rng, RngExt};
 
 use super::{normal, quantiles};
 
-/// Resamples that are enough for a 95 % interval: bounds of `BCa` intervals from 2 000 resamples vary little more than the sample
-/// itself makes them vary (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, §14.3 and ch. 19).
+/// Resamples that are enough for a 95 % interval: bounds of `BCa` intervals from 2 000 resamples vary little more than the
+/// sample itself makes them vary (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, ch. 14 and 19).
 pub const RESAMPLES: usize = 2_000;
 
 /// The bias-corrected and accelerated (`BCa`) bootstrap interval of the mean of independent draws.
 ///
-/// Efron, "Better bootstrap confidence intervals", *JASA* 82, 1987; Efron and Tibshirani, 1993, §14.3, equations 14.9 to 14.15. The
-/// bounds are the sample quantiles (type 7) of the resampled means at `Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))` with `z = ±Φ⁻¹((1 +
-/// confidence)/2)`. The bias correction `z₀` is Φ⁻¹ of the share of resampled means below the mean, those equal to it (but for
-/// rounding) counted half, and at least half a resample from 0 and 1. The acceleration is that of the jackknife, for a mean
+/// Efron, "Better bootstrap confidence intervals", *JASA* 82, 1987; Efron and Tibshirani, 1993, ch. 14.
+/// The bounds are the sample quantiles (type 7) of the resampled means at `Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))`, where z is
+/// `±Φ⁻¹((1 + confidence) / 2)`. The bias correction `z₀` is Φ⁻¹ of the share of resampled means below the mean, those equal to it
+/// (but for rounding) counted half, and at least half a resample from 0 and 1. The acceleration is that of the jackknife, for a
+/// mean
 /// `a = Σd³ / 6(Σd²)^1.5` with the deviations d from it.
 ///
-/// Resamples are drawn from `rng`, `draws.len()` numbers each: the same stream gives the same interval. Equal draws have the point as
-/// their interval; it knows nothing of outcomes that have not been drawn. `None` if there are fewer than two draws or one is not
-/// finite, if there is no resample, or if the confidence level does not lie between 0 and 1.
+/// Resamples are drawn from `rng`, `draws.len()` numbers each: the same stream gives the same interval. Equal draws have the
+/// point as their interval; it knows nothing of outcomes that have not been drawn. `None` if there are fewer than two draws or
+/// one is not finite, if there is no resample, or if the confidence level does not lie between 0 and 1.
 pub fn bca_interval(
     draws: &[f64],
     confidence: f64,

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::error::{StatisticsError, check_fraction};
 
-/// Bits of the megabit that [`FitPart::raw_fit_per_megabit`] is stated for: 10⁶, as SI has it. Few sources say which they mean; for one
-/// that counts 2²⁰, divide its figure by 1.048576 first.
+/// Bits of the megabit that [`FitPart::raw_fit_per_megabit`] is stated for: 10⁶, as SI has it. Few sources say which they mean;
+/// for one that counts 2²⁰, divide its figure by 1.048576 first.
 pub const BITS_PER_MEGABIT: f64 = 1e6;
 
 /// One memory (the weights of a layer, a buffer) and how likely an upset in it is to become a failure.
@@ -31,10 +31,12 @@ pub struct FitEstimate {
 }
 
 impl FitPart {
-    /// The failures in time of this part alone: `raw FIT/Mbit · bits / 10⁶ · P(failure)`; its bounds are those of the probability, scaled.
+    /// The failures in time of this part alone: `raw FIT/Mbit · bits / 10⁶ · P(failure)`; its bounds are those of the
+    /// probability, scaled.
     ///
     /// # Errors
-    /// If the raw rate is negative or not finite, a probability does not lie in 0..=1, or the interval does not hold the estimate.
+    /// If the raw rate is negative or not finite, a probability does not lie in 0..=1, or the interval does not hold
+    /// the estimate.
     pub fn fit(&self) -> Result<FitEstimate, StatisticsError> {
         let raw = self.raw_fit_per_megabit;
         if !(raw >= 0.0 && raw.is_finite()) {
@@ -57,13 +59,13 @@ impl FitPart {
     }
 }
 
-/// The failures in time of all parts: their sum (Li et al., "Understanding error propagation in deep learning neural network (DNN)
-/// accelerators and applications", SC 2017, equation 1).
+/// The failures in time of all parts: their sum (Li et al., "Understanding error propagation in deep learning neural network
+/// (DNN) accelerators and applications", SC 2017).
 ///
-/// The interval recovers each part's variance from its bounds (MOVER; Zou and Donner, "Construction of confidence limits about effect
-/// measures: a general approach", *Statistics in Medicine* 27, 2008): `Σf − √Σ(f − l)²` and `Σf + √Σ(u − f)²`. It assumes that the parts were
-/// estimated from independent faults and that their intervals share one confidence level, which is then that of the sum. The raw
-/// rates' own uncertainty, often larger, is not in it. No part gives 0.
+/// The interval recovers each part's variance from its bounds (MOVER; Zou and Donner, "Construction of confidence limits about
+/// effect measures: a general approach", *Statistics in Medicine* 27, 2008): `Σf − √Σ(f − l)²` and `Σf + √Σ(u − f)²`. It
+/// assumes that the parts were estimated from independent faults and that their intervals share one confidence level, which is
+/// then that of the sum. The raw rates' own uncertainty, often larger, is not in it. No part gives 0.
 ///
 /// # Errors
 /// As [`FitPart::fit`].

@@ -18,8 +18,8 @@ pub(super) struct Sampling {
 }
 
 impl Sampling {
-    /// The least number K of marked units in the population with which at least `marked` marked units are drawn with a probability
-    /// of `tail` or more: the lower limit of a test inverted (the finite counterpart of Clopper and Pearson).
+    /// The least number K of marked units in the population with which at least `marked` marked units are drawn with a
+    /// probability of `tail` or more: the lower limit of a test inverted (the finite counterpart of Clopper and Pearson).
     ///
     /// About log₂ N tails of O(√n) terms each.
     pub(super) fn lower_limit(self, marked: u64, tail: f64) -> u64 {
@@ -41,8 +41,8 @@ impl Sampling {
         self.population - self.lower_limit(self.sample - marked, tail)
     }
 
-    /// `P(X ≥ x)` for the number X of marked units drawn, if `all` in the population are marked. Of the two tails the one away from
-    /// the mean is summed, from its largest term on.
+    /// `P(X ≥ x)` for the number X of marked units drawn, if `all` in the population are marked. Of the two tails the one away
+    /// from the mean is summed, from its largest term on.
     fn at_least(self, x: u64, all: u64) -> f64 {
         let mean = self.sample as f64 * (all as f64 / self.population as f64);
         if x as f64 > mean {

@@ -1,11 +1,12 @@
 //! Estimates: a point and an interval, with what they rest on.
 //!
-//! Pure functions on plain numbers; `docs/statistics.md` lists every formula with its source, assumptions and measured coverage.
+//! Pure functions on plain numbers; `docs/statistics.md` lists every formula with its source, assumptions and measured
+//! coverage.
 //!
-//! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles`], and strata recombined ([`stratified_mean`]);
+//! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles()`], and strata recombined ([`stratified_mean`]);
 //! - a share: [`Proportion`], [`yield_at_least`], and failures in time ([`fit_total`]);
-//! - two means: [`paired`], [`unpaired`];
-//! - how many: [`sample_size`] before a campaign, [`StoppingRule`] during one.
+//! - two means: [`paired()`], [`unpaired`];
+//! - how many: [`sample_size()`] before a campaign, [`StoppingRule`] during one.
 
 mod beta;
 mod bootstrap;

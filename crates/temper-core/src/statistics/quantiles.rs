@@ -2,10 +2,11 @@
 
 use super::error::{StatisticsError, check_finite, check_fraction};
 
-/// The sample quantile at each of `probabilities` (0..=1; 0 is the smallest value, 0.5 the median, 1 the largest), in their order.
+/// The sample quantile at each of `probabilities` (0..=1; 0 is the smallest value, 0.5 the median, 1 the largest), in their
+/// order.
 ///
-/// Type 7 of Hyndman and Fan, "Sample quantiles in statistical packages", *The American Statistician* 50, 1996, which NumPy and R
-/// use by default: linear between the order statistics on either side of position `(n − 1) p`.
+/// Type 7 of Hyndman and Fan, "Sample quantiles in statistical packages", *The American Statistician* 50, 1996, which NumPy and
+/// R use by default: linear between the order statistics on either side of position `(n − 1) p`.
 ///
 /// # Errors
 /// If there is no value, one is not finite, or a probability does not lie in 0..=1.
@@ -62,7 +63,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rise_with_the_probability(values in prop::collection::vec(-1e3..1e3, 1..50), mut at in prop::collection::vec(0.0..=1.0, 2..20)) {
+        fn rise_with_the_probability(
+            values in prop::collection::vec(-1e3..1e3, 1..50),
+            mut at in prop::collection::vec(0.0..=1.0, 2..20),
+        ) {
             at.sort_unstable_by(f64::total_cmp);
             let found = quantiles(&values, &at).expect("valid");
             prop_assert!(found.windows(2).all(|pair| pair[0] <= pair[1] + 1e-12));

@@ -12,15 +12,15 @@ pub fn normal_quantile(confidence: f64) -> Option<f64> {
     (confidence > 0.0 && confidence < 1.0).then(|| normal::quantile(0.5 + confidence / 2.0))
 }
 
-/// [`normal_quantile`] rounded to two decimals, as printed tables have it: 1.96 for 95 %, 2.58 for 99 %, 3.09 for 99.8 %. Published
-/// sample sizes rest on these.
+/// [`normal_quantile`] rounded to two decimals, as printed tables have it: 1.96 for 95 %, 2.58 for 99 %, 3.09 for 99.8 %.
+/// Published sample sizes rest on these.
 pub fn table_quantile(confidence: f64) -> Option<f64> {
     normal_quantile(confidence).map(|quantile| (quantile * 100.0).round() / 100.0)
 }
 
-/// The sample size for estimating a share, before rounding: `n = N / (1 + e² (N − 1) / (t² p (1 − p)))`, and `t² p (1 − p) / e²` for an
-/// infinite population (Leveugle, Calvez, Maistri and Vanhauwaert, "Statistical fault injection: quantified error and confidence",
-/// DATE 2009, equation 4; Cochran, 1977, §4.4).
+/// The sample size for estimating a share, before rounding: `n = N / (1 + e² (N − 1) / (t² p (1 − p)))`, and `t² p (1 − p) /
+/// e²` for an infinite population (Leveugle, Calvez, Maistri and Vanhauwaert, "Statistical fault injection: quantified error
+/// and confidence", DATE 2009; Cochran, 1977, ch. 4).
 ///
 /// - `population`: N, the faults there are; `None` if infinitely many.
 /// - `margin`: e, the wanted half-width of the interval, 0..1 and not 0.
@@ -72,8 +72,8 @@ pub fn sample_size(
     Ok(whole.clamp(1, population.unwrap_or(u64::MAX)))
 }
 
-/// The margin that a sample achieves, the inverse of [`unrounded_sample_size`]: `e = t √(p (1 − p) / n · (N − n) / (N − 1))`; 0 if the
-/// whole population is the sample.
+/// The margin that a sample achieves, the inverse of [`unrounded_sample_size`]: `e = t √(p (1 − p) / n · (N − n) / (N − 1))`; 0
+/// if the whole population is the sample.
 ///
 /// # Errors
 /// If the sample is empty or larger than the population, or a number is out of its range.

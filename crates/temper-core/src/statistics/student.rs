@@ -130,6 +130,31 @@ mod tests {
         assert_eq!(two_sided_quantile_real(f64::NAN, 0.95), None);
     }
 
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        t_quantiles: Vec<Quantile>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Quantile {
+        degrees_of_freedom: f64,
+        confidence: f64,
+        #[serde(rename = "quantile")]
+        value: f64,
+    }
+
+    #[test]
+    fn fractional_degrees_of_freedom_are_scipys() {
+        let json = include_str!("../../../../fixtures/statistics/comparisons.json");
+        let golden: Golden = serde_json::from_str(json).expect("the fixture is JSON");
+        for entry in golden.t_quantiles {
+            let found =
+                two_sided_quantile_real(entry.degrees_of_freedom, entry.confidence).expect("a quantile");
+            let off = (found / entry.value - 1.0).abs();
+            assert!(off < 1e-11, "{}, {}: off by {off:e}", entry.degrees_of_freedom, entry.confidence);
+        }
+    }
+
     #[test]
     fn what_is_no_confidence_has_no_quantile() {
         for confidence in [0.0, 1.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {

@@ -7,8 +7,8 @@ use super::normal;
 /// Differences up to which the distribution of ranks is enumerated; 2⁵⁰ sums are counted exactly in a double.
 const EXACT_UP_TO: usize = 50;
 
-/// Absolute differences count as equal if they are no further apart than this times the size of the paired values: fractions such as
-/// 0.91 − 0.90 and 0.81 − 0.80 are equal but for rounding.
+/// Absolute differences count as equal if they are no further apart than this times the size of the paired values: fractions
+/// such as 0.91 − 0.90 and 0.81 − 0.80 are equal but for rounding.
 const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// Of what distribution a p-value was taken.
@@ -21,8 +21,8 @@ pub enum NullDistribution {
     Normal,
 }
 
-/// Wilcoxon's test of whether paired differences lie symmetrically about 0 ("Individual comparisons by ranking methods", *Biometrics
-/// Bulletin* 1, 1945).
+/// Wilcoxon's test of whether paired differences lie symmetrically about 0 ("Individual comparisons by ranking methods",
+/// *Biometrics Bulletin* 1, 1945).
 ///
 /// Differences of 0 are dropped, as Wilcoxon did; equal ones get the mean of their ranks. The p-value is exact for up to 50
 /// differences without ties or zeros, else from the normal approximation (Hollander and Wolfe, *Nonparametric Statistical

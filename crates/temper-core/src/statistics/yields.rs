@@ -3,10 +3,11 @@
 use super::error::{StatisticsError, check_fraction};
 use super::proportion::Proportion;
 
-/// The share of chips whose accuracy is at least `threshold`, with its intervals, from one accuracy (0..=1) for each chip drawn.
+/// The share of chips whose accuracy is at least `threshold`, with its intervals, from one accuracy (0..=1) for each chip
+/// drawn.
 ///
-/// Chips are independent draws, so there is no finite population; Clopper and Pearson's interval is the one to quote, since it never
-/// covers less often than it says, however few chips fail.
+/// Chips are independent draws, so there is no finite population; Clopper and Pearson's interval is the one to quote, since it
+/// never covers less often than it says, however few chips fail.
 ///
 /// # Errors
 /// If there is no draw, an accuracy or the threshold does not lie in 0..=1, or the confidence level not between 0 and 1.
