@@ -8,11 +8,13 @@
 //! Results are the same, bit for bit, for any number of threads, any order and any resume. The engine never prints: it calls back.
 
 mod engine;
+mod error;
 mod identity;
 mod outcome;
 mod plan;
 mod record;
 mod resolved;
+mod resolver;
 mod spec;
 mod store;
 mod summary;
@@ -21,11 +23,12 @@ mod trials;
 mod variant;
 
 pub use engine::{Golden, Observer};
+pub use error::CampaignError;
 pub use identity::Identity;
 pub use outcome::Outcomes;
 pub use plan::{Condition, Plan, Trial};
 pub use record::{RecordError, TrialRecord};
-pub use resolved::{Campaign, CampaignError};
+pub use resolved::Campaign;
 pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
 };
