@@ -10,12 +10,14 @@
 //! engine never prints: it calls back.
 
 mod engine;
+mod error;
 mod identity;
 mod outcome;
 mod plan;
 mod record;
 mod replay;
 mod resolved;
+mod resolver;
 mod shard;
 mod spec;
 mod store;
@@ -25,12 +27,13 @@ mod trials;
 mod variant;
 
 pub use engine::{Golden, Observer};
+pub use error::CampaignError;
 pub use identity::Identity;
 pub use outcome::Outcomes;
 pub use plan::{Condition, Plan, Trial};
 pub use record::{RecordError, TrialRecord};
 pub use replay::{Departure, Replay};
-pub use resolved::{Campaign, CampaignError};
+pub use resolved::Campaign;
 pub use shard::{Shard, ShardError};
 pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,

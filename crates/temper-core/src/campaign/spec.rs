@@ -179,22 +179,26 @@ impl CampaignSpec {
     }
 
     /// How values are stored when these are the faults: what a fault's `format` says of its whole target, then `[[storage]]`.
-    pub(super) fn storage_with(&self, storage: &[StorageSpec], faults: &[FaultSpec]) -> Vec<StorageSpec> {
-        let mut all = Vec::new();
-        for fault in faults {
+    pub(super) fn storage_with(
+        &self,
+        storage: &[StorageSpec],
+        faults: &[FaultSpec],
+    ) -> Vec<(Entry, StorageSpec)> {
+        let mut all: Vec<(Entry, StorageSpec)> = Vec::new();
+        for (i, fault) in faults.iter().enumerate() {
             if let Some(format) = fault.format {
                 let target = fault.target.class.into();
                 let ordinary = StorageSpec::new(target, Layers::default(), fault.place, format);
                 // Nodes that only their own name reaches.
                 let own = StorageSpec { layers: fault.layers.clone(), ..ordinary.clone() };
-                for entry in [ordinary, own] {
-                    if !all.contains(&entry) {
-                        all.push(entry);
+                for spec in [ordinary, own] {
+                    if all.iter().all(|(_, known)| *known != spec) {
+                        all.push((Entry::Fault(i + 1), spec));
                     }
                 }
             }
         }
-        all.extend_from_slice(storage);
+        all.extend((1..).map(Entry::Storage).zip(storage.iter().cloned()));
         all
     }
 
@@ -202,33 +206,53 @@ impl CampaignSpec {
     pub fn needs_calibration(&self) -> bool {
         self.sweep.combinations(self).iter().any(|(storage, faults)| {
             let storage = self.storage_with(storage, faults);
-            storage.iter().any(|entry| entry.target.class.is_activation() && entry.format.needs_range())
+            storage.iter().any(|(_, spec)| spec.target.class.is_activation() && spec.format.needs_range())
         })
     }
+}
+
+/// An entry of a specification that says how values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// This `[[fault]]`, from 1, with its `format`.
+    Fault(usize),
+    /// This `[[storage]]`, from 1.
+    Storage(usize),
 }
 
 /// Points at the place of an error in the text of a specification: `line 12: layers = "conv9"`.
 pub fn place_of(text: &str, path: &[String]) -> Option<String> {
     let table = toml::de::DeTable::parse(text).ok()?;
-    let mut span = table.span();
-    let mut value: Option<&toml::de::DeValue<'_>> = None;
-    for key in path {
-        let next = match value {
-            None => table.get_ref().get(key.as_str()),
-            Some(toml::de::DeValue::Table(table)) => table.get(key.as_str()),
-            Some(toml::de::DeValue::Array(array)) => {
-                key.parse::<usize>().ok().and_then(|number| array.get(number.checked_sub(1)?))
-            }
-            Some(_) => None,
-        };
-        // As near as the text goes: the field may be absent.
-        let Some(next) = next else { break };
-        span = next.span();
-        value = Some(next.get_ref());
+    let mut place = None;
+    'path: for key in path {
+        // A swept field such as `fault.1.sigma` may be one quoted key or three.
+        let keys =
+            if below(&table, place, key).is_some() { vec![key.as_str()] } else { key.split('.').collect() };
+        for key in keys {
+            // As near as the text goes: the field may be absent.
+            let Some(next) = below(&table, place, key) else { break 'path };
+            place = Some(next);
+        }
     }
-    value?;
-    let before = text.get(..span.start)?;
+    let before = text.get(..place?.span().start)?;
     let line = before.matches('\n').count() + 1;
     let content = text.lines().nth(line - 1)?.trim();
     Some(format!("line {line}: {content}"))
+}
+
+/// A value in a parsed specification, with its place in the text.
+type Spanned<'t> = toml::Spanned<toml::de::DeValue<'t>>;
+
+/// What lies under a key of a value, or of the whole specification.
+fn below<'v, 't>(
+    table: &'v toml::Spanned<toml::de::DeTable<'t>>,
+    value: Option<&'v Spanned<'t>>,
+    key: &str,
+) -> Option<&'v Spanned<'t>> {
+    match value.map(toml::Spanned::get_ref) {
+        None => table.get_ref().get(key),
+        Some(toml::de::DeValue::Table(table)) => table.get(key),
+        Some(toml::de::DeValue::Array(array)) => array.get(key.parse::<usize>().ok()?.checked_sub(1)?),
+        Some(_) => None,
+    }
 }

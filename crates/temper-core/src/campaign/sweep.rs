@@ -7,7 +7,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::spec::{CampaignSpec, SpecError};
-use crate::fault::FaultSpec;
+use crate::fault::{FaultSpec, float_text};
 use crate::memory::StorageSpec;
 
 /// `[sweep]`: axes in the order written. The conditions are all combinations of their values, the last axis running fastest.
@@ -37,7 +37,7 @@ pub enum Each {
 
 /// The value of a swept field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number or a word")]
+#[serde(from = "Written", into = "Written")]
 pub enum SweptValue {
     /// A count or a bit.
     Integer(i64),
@@ -58,6 +58,84 @@ impl fmt::Display for SweptValue {
     }
 }
 
+/// A [`SweptValue`] in a file: JSON has words for what is no number.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number or a word")]
+enum Written {
+    Integer(i64),
+    Real(f64),
+    Text(String),
+}
+
+impl From<SweptValue> for Written {
+    fn from(value: SweptValue) -> Self {
+        match value {
+            SweptValue::Integer(value) => Self::Integer(value),
+            SweptValue::Real(value) => match float_text::word(value) {
+                Some(word) => Self::Text(word.to_owned()),
+                None => Self::Real(value),
+            },
+            SweptValue::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl From<Written> for SweptValue {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Integer(value) => Self::Integer(value),
+            Written::Real(value) => Self::Real(value),
+            Written::Text(text) => match float_text::number(&text) {
+                Some(value) => Self::Real(value),
+                None => Self::Text(text),
+            },
+        }
+    }
+}
+
+impl SweptValue {
+    /// Whether both mean the same: `0`, `0.0` and `-0.0` do, and so do two NaNs.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) => a == b,
+            _ => match (self.real(), other.real()) {
+                (Some(a), Some(b)) => a == b || a.is_nan() && b.is_nan(),
+                _ => false,
+            },
+        }
+    }
+
+    fn real(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Real(value) => Some(*value),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl AxisValues {
+    /// Checks the values of an axis one by one.
+    fn check(&self, axis: &str, spec: &CampaignSpec) -> Result<(), String> {
+        let values = match self {
+            Self::Each(_) if axis == BIT || axis == LAYER => return Ok(()),
+            Self::Each(_) => return Err("only layer and bit have an \"each\"; expected a list".to_owned()),
+            Self::List(values) => values,
+        };
+        if values.is_empty() {
+            return Err("expected at least one, found none".to_owned());
+        }
+        for (i, value) in values.iter().enumerate() {
+            if values[..i].iter().any(|earlier| earlier.is_same(value)) {
+                return Err(format!("{value} occurs twice"));
+            }
+            Combination::unswept(spec).set(axis, value)?;
+        }
+        Ok(())
+    }
+}
+
 /// A swept field with one of its values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Swept {
@@ -73,6 +151,22 @@ pub(super) struct Combination {
     pub(super) swept: Vec<Swept>,
     pub(super) storage: Vec<StorageSpec>,
     pub(super) faults: Vec<FaultSpec>,
+}
+
+/// Whose field is swept: an entry's place, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Fault(usize),
+    Storage(usize),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(i) => write!(f, "fault {}", i + 1),
+            Self::Storage(i) => write!(f, "storage {}", i + 1),
+        }
+    }
 }
 
 /// More conditions than anyone wants.
@@ -91,27 +185,17 @@ impl SweepSpec {
 
     /// Checks every axis and every one of its values by itself.
     pub(super) fn check(&self, spec: &CampaignSpec) -> Result<(), SpecError> {
+        let mut taken: Vec<(Owner, &str)> = Vec::new();
         for (axis, values) in &self.axes {
-            let error = |reason: String| Err(SpecError::value(&["sweep", axis], reason));
-            let values = match values {
-                AxisValues::Each(_) if axis == BIT || axis == LAYER => continue,
-                AxisValues::Each(_) => {
-                    return error("only layer and bit have an \"each\"; expected a list".to_owned());
+            let error = |reason: String| SpecError::value(&["sweep", axis], reason);
+            let (owners, field) = Combination::unswept(spec).fields(axis).map_err(error)?;
+            for owner in owners {
+                if taken.contains(&(owner, field)) {
+                    return Err(error(format!("another axis gives {owner} its {field} already")));
                 }
-                AxisValues::List(values) => values,
-            };
-            if values.is_empty() {
-                return error("expected at least one, found none".to_owned());
+                taken.push((owner, field));
             }
-            for (i, value) in values.iter().enumerate() {
-                if values[..i].contains(value) {
-                    return error(format!("{value} occurs twice"));
-                }
-                let mut combination = Combination::unswept(spec);
-                if let Err(reason) = combination.set(axis, value) {
-                    return error(reason);
-                }
-            }
+            values.check(axis, spec).map_err(error)?;
         }
         Ok(())
     }
@@ -161,35 +245,60 @@ impl Combination {
         Self { swept: Vec::new(), storage: spec.storage.clone(), faults: spec.faults.clone() }
     }
 
-    /// Gives a field a value: `sigma` in every fault that is drawn, `fault.2.sigma` in the second, `storage.1.format` in the first
-    /// entry of the storage.
-    fn set(&mut self, axis: &str, value: &SweptValue) -> Result<(), String> {
-        self.swept.push(Swept { axis: axis.to_owned(), value: value.clone() });
-        let parts: Vec<&str> = axis.split('.').collect();
+    /// Whose field an axis takes through its values, and which: `sigma` that of every fault that is drawn, `fault.2.sigma` that of the
+    /// second, `storage.1.format` that of the first entry of the storage.
+    fn fields<'a>(&self, axis: &'a str) -> Result<(Vec<Owner>, &'a str), String> {
         let entry = |number: &str, entries: usize| match number.parse::<usize>() {
             Ok(number) if (1..=entries).contains(&number) => Ok(number - 1),
+            _ if entries == 0 => Err(format!("there is no entry {number}, nor any other")),
             _ => Err(format!("there is no entry {number}; expected 1 to {entries}")),
         };
-        match parts.as_slice() {
+        let parts: Vec<&str> = axis.split('.').collect();
+        let (owners, name) = match parts.as_slice() {
             [name] => {
-                for fault in self.faults.iter_mut().filter(|fault| fault.list.is_none()) {
-                    *fault = with_field(fault, name, value)?;
-                }
+                let drawn = (0..self.faults.len()).filter(|&i| self.faults[i].list.is_none());
+                (drawn.map(Owner::Fault).collect(), *name)
             }
-            ["fault", number, name] => {
-                let number = entry(number, self.faults.len())?;
-                let fault = &mut self.faults[number];
-                *fault = with_field(fault, name, value)?;
-            }
-            ["storage", number, name] => {
-                let number = entry(number, self.storage.len())?;
-                let storage = &mut self.storage[number];
-                *storage = with_field(storage, name, value)?;
-            }
-            _ => {
-                return Err("expected a field of the faults, fault.N.FIELD or storage.N.FIELD".to_owned());
+            ["fault", number, name] => (vec![Owner::Fault(entry(number, self.faults.len())?)], *name),
+            ["storage", number, name] => (vec![Owner::Storage(entry(number, self.storage.len())?)], *name),
+            _ => return Err("expected a field of the faults, fault.N.FIELD or storage.N.FIELD".to_owned()),
+        };
+        let is_list = |owner: &Owner| matches!(owner, Owner::Fault(i) if self.faults[*i].list.is_some());
+        if owners.is_empty() || owners.iter().any(is_list) || matches!(name, "list" | "listed") {
+            return Err(
+                "the faults of a list cannot be swept; expected a field of a fault that is drawn".to_owned()
+            );
+        }
+        Ok((
+            owners,
+            match name {
+                BIT => "bits",
+                LAYER => "layers",
+                name => name,
+            },
+        ))
+    }
+
+    /// Gives a swept field a value.
+    fn set(&mut self, axis: &str, value: &SweptValue) -> Result<(), String> {
+        let (owners, field) = self.fields(axis)?;
+        let value_of_field = match value {
+            SweptValue::Integer(value) => toml::Value::Integer(*value),
+            SweptValue::Real(value) => toml::Value::Float(*value),
+            SweptValue::Text(text) => toml::Value::String(text.clone()),
+        };
+        // One bit is a list of bits; a word such as `sign` is what it is.
+        let value_of_field = match value_of_field {
+            value @ toml::Value::Integer(_) if field == "bits" => toml::Value::Array(vec![value]),
+            value => value,
+        };
+        for owner in owners {
+            match owner {
+                Owner::Fault(i) => self.faults[i] = with_field(&self.faults[i], field, &value_of_field)?,
+                Owner::Storage(i) => self.storage[i] = with_field(&self.storage[i], field, &value_of_field)?,
             }
         }
+        self.swept.push(Swept { axis: axis.to_owned(), value: value.clone() });
         Ok(())
     }
 }
@@ -198,20 +307,10 @@ impl Combination {
 fn with_field<T: Serialize + DeserializeOwned>(
     entry: &T,
     name: &str,
-    value: &SweptValue,
+    value: &toml::Value,
 ) -> Result<T, String> {
     let mut table = toml::Table::try_from(entry).map_err(|error| error.to_string())?;
-    let value = match value {
-        SweptValue::Integer(value) => toml::Value::Integer(*value),
-        SweptValue::Real(value) => toml::Value::Float(*value),
-        SweptValue::Text(text) => toml::Value::String(text.clone()),
-    };
-    let (name, value) = match name {
-        BIT => ("bits", toml::Value::Array(vec![value])),
-        LAYER => ("layers", value),
-        name => (name, value),
-    };
-    table.insert(name.to_owned(), value);
+    table.insert(name.to_owned(), value.clone());
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
@@ -229,6 +328,14 @@ impl<'de> Deserialize<'de> for SweepSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Axes;
 
+        /// In TOML, `fault.1.sigma` without quotes is a table in a table.
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a list of values, or \"each\"")]
+        enum Axis {
+            Values(AxisValues),
+            Below(SweepSpec),
+        }
+
         impl<'de> Visitor<'de> for Axes {
             type Value = SweepSpec;
 
@@ -238,8 +345,13 @@ impl<'de> Deserialize<'de> for SweepSpec {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SweepSpec, A::Error> {
                 let mut axes = Vec::new();
-                while let Some((axis, values)) = map.next_entry::<String, AxisValues>()? {
-                    axes.push((axis, values));
+                while let Some((axis, written)) = map.next_entry::<String, Axis>()? {
+                    match written {
+                        Axis::Values(values) => axes.push((axis, values)),
+                        Axis::Below(below) => axes.extend(
+                            below.axes.into_iter().map(|(field, values)| (format!("{axis}.{field}"), values)),
+                        ),
+                    }
                 }
                 Ok(SweepSpec { axes })
             }

@@ -92,7 +92,7 @@ impl Fault {
             ((number - span.sites_before) / polarities, (number - span.sites_before) % polarities);
         let masks = span.masks.len() as u64;
         let (unit, mask) = (rest / masks, span.masks[(rest % masks) as usize]);
-        let (start, step, count) = span.members(unit as usize);
+        let (start, step, count) = span.layout.members(unit as usize);
         let damage = self.effect.damage(mask, polarity, span.unit_of_noise, rng);
         FaultSite { tensor: span.tensor, part: self.part, start, step, count, damage }
     }

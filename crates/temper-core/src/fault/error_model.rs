@@ -1,7 +1,5 @@
-//! What a fault does to a value: error models, and the damage that a draw makes of one.
+//! What a fault does to a value: error models, and the damage they amount to once everything random is decided.
 
-use rand::{Rng, RngExt};
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 /// How a fault changes what it strikes.
@@ -107,73 +105,6 @@ pub enum RelativeTo {
     MaxAbs,
     /// The standard deviation of the struck tensor, as stored.
     Std,
-}
-
-/// An error model with its numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Effect {
-    Flip,
-    StuckAt0,
-    StuckAt1,
-    StuckAt,
-    RandomWord,
-    Set(f32),
-    Negate,
-    RandomValue { low: f64, high: f64 },
-    Noise { noise: Noise, mode: Mode },
-    Lognormal { mean: f64, sigma: f64 },
-}
-
-/// A distribution of noise.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Noise {
-    Gaussian { mean: f64, sigma: f64 },
-    Uniform { low: f64, high: f64 },
-}
-
-impl Noise {
-    fn sample(self, rng: &mut impl Rng) -> f64 {
-        match self {
-            Self::Gaussian { mean, sigma } => mean + sigma * normal(rng),
-            Self::Uniform { low, high } => uniform(low, high, rng),
-        }
-    }
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
-
-fn uniform(low: f64, high: f64, rng: &mut impl Rng) -> f64 {
-    low + (high - low) * rng.random::<f64>()
-}
-
-impl Effect {
-    /// Ways in which one bit or value can be struck that count as different sites.
-    pub(super) const fn polarities(self) -> u64 {
-        if matches!(self, Self::StuckAt) { 2 } else { 1 }
-    }
-
-    /// The damage at the bits of `mask` with the given polarity; whatever else is random is drawn here. `unit` is that of additive noise.
-    pub(super) fn damage(self, mask: u64, polarity: u64, unit: f64, rng: &mut impl Rng) -> Damage {
-        match self {
-            Self::Flip => Damage::Flip(mask),
-            Self::StuckAt0 => Damage::StuckAt0(mask),
-            Self::StuckAt1 => Damage::StuckAt1(mask),
-            Self::StuckAt if polarity == 0 => Damage::StuckAt0(mask),
-            Self::StuckAt => Damage::StuckAt1(mask),
-            Self::RandomWord => Damage::Flip(rng.next_u64() & mask),
-            Self::Set(value) => Damage::Set(value),
-            Self::Negate => Damage::Negate,
-            Self::RandomValue { low, high } => Damage::Set(uniform(low, high, rng) as f32),
-            Self::Noise { noise, mode: Mode::Additive } => Damage::Add((noise.sample(rng) * unit) as f32),
-            Self::Noise { noise, mode: Mode::Multiplicative } => {
-                Damage::Scale((1.0 + noise.sample(rng)) as f32)
-            }
-            // One library's exponential on every machine, so that draws are the same everywhere.
-            Self::Lognormal { mean, sigma } => Damage::Scale(libm::exp(mean + sigma * normal(rng)) as f32),
-        }
-    }
 }
 
 /// What one fault does to one value. Masks hold the struck bits of the value's word.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::draw::FaultSite;
 use super::error_model::Damage;
 use crate::memory::{Class, Layers, Memory, MemoryError, Place, Target};
+use crate::network::INPUT;
 
 /// A list of faults.
 pub type FaultList = Vec<ListedFault>;
@@ -32,20 +33,20 @@ pub struct ListedFault {
     pub place: Option<Place>,
     /// The first struck value, row-major.
     pub index: usize,
-    /// How many values are struck; 1, if absent.
+    /// How many values are struck, at least 1; 1, if absent.
     #[serde(default)]
     pub count: Option<usize>,
-    /// Distance between two of them; 1, if absent.
+    /// Distance between two of them, at least 1; 1, if absent.
     #[serde(default)]
     pub step: Option<usize>,
     /// What is done.
     pub model: ListedModel,
-    /// The struck bits, separated by spaces, for models of bits.
+    /// The struck bits, separated by spaces, or `none`, for models of bits.
     #[serde(default, alias = "bit", deserialize_with = "text_or_number")]
     pub bits: Option<String>,
     /// The number set, added or multiplied, for `set-value`, `add` and `scale`.
-    #[serde(default)]
-    pub value: Option<f32>,
+    #[serde(default, with = "super::float_text")]
+    pub value: Option<f64>,
 }
 
 /// What a listed fault does: an error model after everything random is decided.
@@ -87,6 +88,9 @@ impl ListedModel {
         }
     }
 }
+
+/// Written for no bit at all.
+const NO_BIT: &str = "none";
 
 /// A bit may be written as a number.
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -178,6 +182,10 @@ impl ListedFault {
     pub fn of_site(memory: &Memory, draw: Option<u64>, image: Option<u64>, site: &FaultSite) -> Self {
         let tensor = memory.tensor(site.tensor);
         let bits = |mask: u64| {
+            // A random word may be the stored one.
+            if mask == 0 {
+                return Some(NO_BIT.to_owned());
+            }
             let bits: Vec<_> =
                 (0..64).filter(|bit| mask >> bit & 1 == 1).map(|bit| bit.to_string()).collect();
             Some(bits.join(" "))
@@ -186,10 +194,10 @@ impl ListedFault {
             Damage::Flip(mask) => (ListedModel::BitFlip, bits(mask), None),
             Damage::StuckAt0(mask) => (ListedModel::StuckAt0, bits(mask), None),
             Damage::StuckAt1(mask) => (ListedModel::StuckAt1, bits(mask), None),
-            Damage::Set(value) => (ListedModel::SetValue, None, Some(value)),
+            Damage::Set(value) => (ListedModel::SetValue, None, Some(value.into())),
             Damage::Negate => (ListedModel::SignReversal, None, None),
-            Damage::Add(noise) => (ListedModel::Add, None, Some(noise)),
-            Damage::Scale(factor) => (ListedModel::Scale, None, Some(factor)),
+            Damage::Add(noise) => (ListedModel::Add, None, Some(noise.into())),
+            Damage::Scale(factor) => (ListedModel::Scale, None, Some(factor.into())),
         };
         Self {
             draw,
@@ -207,15 +215,19 @@ impl ListedFault {
     }
 
     /// The selector of its layer.
-    pub fn layers(&self) -> Layers {
-        if self.target.class == Class::Input { Layers::default() } else { Layers::One(self.layer.clone()) }
+    fn layers(&self) -> Result<Layers, Wrong> {
+        match (self.target.class, self.layer.as_str()) {
+            (Class::Input, INPUT) => Ok(Layers::default()),
+            (Class::Input, other) => {
+                Err(("layer", format!("the network's input is called \"{INPUT}\", not \"{other}\"")))
+            }
+            (_, name) => Ok(Layers::One(format!("name:{name}"))),
+        }
     }
 
     /// The site it means in a memory.
-    fn resolve(&self, memory: &Memory) -> Result<ListedSite, (&'static str, String)> {
-        let tensors = memory
-            .select(self.target, &self.layers(), self.place)
-            .map_err(|error: MemoryError| (error.field(), error.to_string()))?;
+    fn resolve(&self, memory: &Memory) -> Result<ListedSite, Wrong> {
+        let tensors = memory.select(self.target, &self.layers()?, self.place).map_err(wrong)?;
         let [tensor] = tensors.as_slice() else {
             let reason = format!(
                 "\"{}\" of \"{}\" is not one tensor; name one vector, such as batch-norm-weight",
@@ -227,7 +239,12 @@ impl ListedFault {
         let Some(format) = stored.word_format(self.target.part) else {
             return Err(("target", format!("{} in {} has no {}", self.layer, stored.format, self.target)));
         };
-        let (count, step) = (self.count.unwrap_or(1).max(1), self.step.unwrap_or(1));
+        let (count, step) = (self.count.unwrap_or(1), self.step.unwrap_or(1));
+        for (name, number) in [("count", count), ("step", step)] {
+            if number == 0 {
+                return Err((name, "expected at least 1, found 0".to_owned()));
+            }
+        }
         let last = (count - 1).checked_mul(step).and_then(|offset| offset.checked_add(self.index));
         let words = stored.words(self.target.part);
         if last.is_none_or(|last| last >= words) {
@@ -243,36 +260,76 @@ impl ListedFault {
         Ok(ListedSite { draw: self.draw, image: self.image, site })
     }
 
-    fn damage(&self, width: u32) -> Result<Damage, (&'static str, String)> {
-        let mask = || {
-            let bits = self.bits.as_deref().unwrap_or_default();
-            let mut mask = 0;
-            for bit in bits.split_whitespace() {
-                match bit.parse::<u32>() {
-                    Ok(bit) if bit < width => mask |= 1u64 << bit,
-                    _ => return Err(("bits", format!("expected bits 0 to {}, found \"{bit}\"", width - 1))),
-                }
-            }
-            Ok(mask)
-        };
-        let value = || self.value.ok_or(("value", "expected a number, found none".to_owned()));
-        match self.model {
-            ListedModel::BitFlip | ListedModel::StuckAt0 | ListedModel::StuckAt1 if self.bits.is_none() => {
-                Err(("bits", "expected at least one bit, found none".to_owned()))
-            }
-            ListedModel::BitFlip => Ok(Damage::Flip(mask()?)),
-            ListedModel::StuckAt0 => Ok(Damage::StuckAt0(mask()?)),
-            ListedModel::StuckAt1 => Ok(Damage::StuckAt1(mask()?)),
-            _ if self.bits.as_deref().is_some_and(|bits| !bits.trim().is_empty()) => {
-                Err(("bits", "only models of bits have them; leave this out".to_owned()))
-            }
-            ListedModel::Zeroing => Ok(Damage::Set(0.0)),
-            ListedModel::SetValue => Ok(Damage::Set(value()?)),
-            ListedModel::SignReversal => Ok(Damage::Negate),
-            ListedModel::Add => Ok(Damage::Add(value()?)),
-            ListedModel::Scale => Ok(Damage::Scale(value()?)),
+    /// The bits struck in a word of `width` bits.
+    fn mask(&self, width: u32) -> Result<u64, Wrong> {
+        let bits = self.bits.as_deref().unwrap_or_default();
+        if bits.trim() == NO_BIT {
+            return Ok(0);
         }
+        let mut mask = 0;
+        for bit in bits.split_whitespace() {
+            match bit.parse::<u32>() {
+                Ok(bit) if bit < width => mask |= 1u64 << bit,
+                _ => return Err(("bits", format!("expected bits 0 to {}, found \"{bit}\"", width - 1))),
+            }
+        }
+        if mask == 0 {
+            return Err(("bits", "expected at least one bit, found none".to_owned()));
+        }
+        Ok(mask)
     }
+
+    fn damage(&self, width: u32) -> Result<Damage, Wrong> {
+        let takes_bits =
+            matches!(self.model, ListedModel::BitFlip | ListedModel::StuckAt0 | ListedModel::StuckAt1);
+        if !takes_bits && self.bits.as_deref().is_some_and(|bits| !bits.trim().is_empty()) {
+            return Err(("bits", "only models of bits have them; leave this out".to_owned()));
+        }
+        let takes_value = matches!(self.model, ListedModel::SetValue | ListedModel::Add | ListedModel::Scale);
+        let value = match (self.value, takes_value) {
+            (Some(_), false) => {
+                let reason = "only set-value, add and scale have one; leave this out".to_owned();
+                return Err(("value", reason));
+            }
+            (None, true) => return Err(("value", "expected a number, found none".to_owned())),
+            (value, _) => value.unwrap_or_default() as f32,
+        };
+        Ok(match self.model {
+            ListedModel::BitFlip => Damage::Flip(self.mask(width)?),
+            ListedModel::StuckAt0 => Damage::StuckAt0(self.mask(width)?),
+            ListedModel::StuckAt1 => Damage::StuckAt1(self.mask(width)?),
+            ListedModel::Zeroing => Damage::Set(0.0),
+            ListedModel::SetValue => Damage::Set(value),
+            ListedModel::SignReversal => Damage::Negate,
+            ListedModel::Add => Damage::Add(value),
+            ListedModel::Scale => Damage::Scale(value),
+        })
+    }
+}
+
+/// The column that is wrong, and what was found and expected.
+type Wrong = (&'static str, String);
+
+fn wrong(error: MemoryError) -> Wrong {
+    match error {
+        MemoryError::Layers(source) => ("layer", source.to_string()),
+        MemoryError::Field { field, reason } => (field, reason),
+        other => ("target", other.to_string()),
+    }
+}
+
+/// Gives taps to the activations that a list strikes.
+///
+/// # Errors
+/// When a fault does not fit; the error names it.
+pub fn tap_list(list: &[ListedFault], memory: &mut Memory) -> Result<(), ListError> {
+    for (i, fault) in list.iter().enumerate() {
+        let layers = fault.layers();
+        let tapped =
+            layers.and_then(|layers| memory.add_taps(fault.target, &layers, fault.place).map_err(wrong));
+        tapped.map_err(|(field, reason)| ListError::Row { number: i + 1, field, reason })?;
+    }
+    Ok(())
 }
 
 /// The sites that a list means in a memory.

@@ -6,16 +6,25 @@
 //! proportional to the number of faults. [`changes`] says what the struck parameters read, [`strike`] makes a program's weights
 //! read that and [`undo`] takes it back; [`strike_activations`] does the same to activations while a program runs.
 
+mod amount;
+mod bits;
 mod draw;
+mod effect;
+mod error;
 mod error_model;
+pub(crate) mod float_text;
+mod layout;
 mod list;
 mod resolve;
 mod spec;
 mod strike;
 
 pub use draw::{FaultSite, condition_stream, image_stream, trial_stream};
+pub use error::FaultError;
 pub use error_model::{Damage, ErrorModel, Mode, Reading, RelativeTo};
-pub use list::{FaultList, ListError, ListedFault, ListedModel, ListedSite, read_list, resolve_list};
-pub use resolve::{Fault, FaultError, Number};
+pub use list::{
+    FaultList, ListError, ListedFault, ListedModel, ListedSite, read_list, resolve_list, tap_list,
+};
+pub use resolve::{Fault, Number};
 pub use spec::{All, Amount, BitRange, BitSelection, FaultSpec, Lifetime, Shape};
 pub use strike::{Change, changes, strike, strike_activations, undo};

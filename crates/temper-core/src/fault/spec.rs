@@ -53,7 +53,7 @@ pub struct FaultSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Lifetime>,
     /// What `set-value` makes a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::float_text")]
     pub value: Option<f64>,
     /// The smallest value of `random-value` and `uniform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::places::{Found, places};
 use super::selector::{Candidate, Layers, select};
-use super::storage::{MemoryError, Place, StorageSpec};
+use super::storage::{MemoryError, Place, StorageError, StorageSpec};
 use super::target::{BatchNormVector, Class, Part, Target};
 use crate::execution::{ParameterId, Tap, TapId, TapSide};
-use crate::network::{Network, NodeId, Op, ParameterKind};
-use crate::number::{Codec, Granularity, NumberFormat, Quantisation, QuantisationError, Scheme};
+use crate::network::{Network, NodeId, ParameterKind};
+use crate::number::{Codec, Granularity, NumberFormat, Quantisation, Scheme};
 use crate::tensor::Tensor;
 
 /// A tensor's place in a [`Memory`].
@@ -122,9 +123,6 @@ pub struct Memory {
     taps: Vec<Tap>,
 }
 
-/// Tensors that are chosen: a target at some layers, for activations at a place.
-pub type Selection<'a> = (Target, &'a Layers, Option<Place>);
-
 /// What calibration has seen at a tap: enough values to choose a range.
 #[derive(Debug, Clone, Default)]
 pub struct Calibration {
@@ -145,56 +143,60 @@ impl Calibration {
 }
 
 impl Memory {
-    /// Stores a network. Activations chosen by `storage` or by `struck` get taps.
+    /// Stores a network. Activations chosen by `storage` get taps.
     ///
     /// # Errors
-    /// When an entry chooses nothing or a format cannot hold the values.
-    pub fn new(
-        network: &Network,
-        storage: &[StorageSpec],
-        struck: &[Selection<'_>],
-    ) -> Result<Self, MemoryError> {
+    /// When an entry chooses nothing, or its format and its other choices do not go together.
+    pub fn new(network: &Network, storage: &[StorageSpec]) -> Result<Self, StorageError> {
         let mut memory = Self {
             network: network.clone(),
             paths: network.parameters().map(|(path, _)| path).collect(),
             tensors: parameters(network),
             taps: Vec::new(),
         };
-        memory.add_taps(struck)?;
-        for spec in storage {
-            if spec.target.part != Part::Values {
-                let reason = format!(
-                    "{} is stored with its tensor; expected {}",
-                    spec.target,
-                    spec.target.class.name()
-                );
-                return Err(MemoryError::Field { field: "target", reason });
-            }
-            if spec.target.class.is_activation() {
-                if spec.granularity == Some(Granularity::Channel) {
-                    let reason = "all activations at one place share a scale; expected \"tensor\"".to_owned();
-                    return Err(MemoryError::Field { field: "granularity", reason });
-                }
-                for place in places(network, spec.target.class, &spec.layers, spec.place)? {
-                    memory.add_tap(place);
-                }
-            }
-            for id in memory.select(spec.target, &spec.layers, spec.place)? {
-                let tensor = &mut memory.tensors[id.0];
-                (tensor.format, tensor.quantisation) = (spec.format, spec.quantisation());
-            }
+        for (i, spec) in storage.iter().enumerate() {
+            memory.choose_format(spec).map_err(|source| StorageError { number: i + 1, source })?;
         }
-        memory.store_parameters()?;
+        memory.store_parameters();
         Ok(memory)
     }
 
-    /// Gives taps to the activations among what is struck.
+    /// Makes an entry's format that of the tensors it chooses.
+    fn choose_format(&mut self, spec: &StorageSpec) -> Result<(), MemoryError> {
+        let class = spec.target.class;
+        if spec.target.part != Part::Values {
+            let reason = format!("{} is stored with its tensor; expected {}", spec.target, class.name());
+            return Err(MemoryError::Field { field: "target", reason });
+        }
+        if class.is_activation() && spec.granularity == Some(Granularity::Channel) {
+            let reason = "all activations at one place share a scale; expected \"tensor\"".to_owned();
+            return Err(MemoryError::Field { field: "granularity", reason });
+        }
+        self.add_taps(spec.target, &spec.layers, spec.place)?;
+        for id in self.select(spec.target, &spec.layers, spec.place)? {
+            let tensor = &mut self.tensors[id.0];
+            (tensor.format, tensor.quantisation) = (spec.format, spec.quantisation());
+            tensor.quantisation.check(tensor.format).map_err(|source| MemoryError::Quantisation {
+                layer: tensor.layer.clone(),
+                target: tensor.class.into(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives taps to the activations that a target and selectors choose; other targets need none.
     ///
     /// # Errors
     /// When a selector is malformed or matches nothing.
-    pub fn add_taps(&mut self, struck: &[Selection<'_>]) -> Result<(), MemoryError> {
-        for (target, layers, place) in struck.iter().filter(|(target, ..)| target.class.is_activation()) {
-            for found in places(&self.network, target.class, layers, *place)? {
+    pub fn add_taps(
+        &mut self,
+        target: Target,
+        layers: &Layers,
+        place: Option<Place>,
+    ) -> Result<(), MemoryError> {
+        if target.class.is_activation() {
+            for found in places(&self.network, target.class, layers, place)? {
                 self.add_tap(found);
             }
         }
@@ -224,7 +226,7 @@ impl Memory {
     }
 
     /// Replaces every parameter by what its code words mean.
-    fn store_parameters(&mut self) -> Result<(), MemoryError> {
+    fn store_parameters(&mut self) {
         let mut stored: BTreeMap<String, Tensor> = self.network.tensors().clone();
         for tensor in &mut self.tensors {
             let Cells::Parameter(id) = tensor.cells else { continue };
@@ -232,7 +234,7 @@ impl Memory {
             let values = stored[path].data();
             let channels = tensor.channels_of_scales();
             let codec = Codec::fit(tensor.format, &tensor.quantisation, values, channels)
-                .map_err(|source| tensor.error(source))?;
+                .expect("checked when chosen, and channels divide a tensor");
             let mut values = values.to_vec();
             codec.store(&mut values);
             let same_shape = Tensor::new(tensor.shape.clone(), values).expect("as many values as before");
@@ -240,7 +242,6 @@ impl Memory {
             tensor.codec = Some(codec);
         }
         self.network = self.network.clone().with_parameters(stored).expect("the same paths and shapes");
-        Ok(())
     }
 
     /// The network with its parameters as stored.
@@ -280,21 +281,16 @@ impl Memory {
     }
 
     /// Gives activations their codecs, from what was seen at each tap in a run without quantised activations.
-    ///
-    /// # Errors
-    /// When a format cannot hold the values.
-    pub fn calibrate(&mut self, seen: &[Calibration]) -> Result<(), MemoryError> {
+    pub fn calibrate(&mut self, seen: &[Calibration]) {
         for tensor in &mut self.tensors {
             let Cells::Activation(tap) = tensor.cells else { continue };
             let values = seen.get(tap.0).map_or(&[][..], |seen| &seen.values);
-            let codec = Codec::fit(tensor.format, &tensor.quantisation, values, 1)
-                .map_err(|source| tensor.error(source))?;
-            tensor.codec = Some(codec);
+            let codec = Codec::fit(tensor.format, &tensor.quantisation, values, 1);
+            tensor.codec = Some(codec.expect("checked when chosen"));
         }
-        Ok(())
     }
 
-    /// The tensors that a target and selectors choose.
+    /// The tensors that a target and selectors choose, in the network's order; of activations those that have taps.
     ///
     /// # Errors
     /// When a selector is malformed or matches nothing, or `place` is given for something else than activations.
@@ -306,13 +302,14 @@ impl Memory {
     ) -> Result<Vec<TensorId>, MemoryError> {
         if target.class.is_activation() {
             let found = places(&self.network, target.class, layers, place)?;
-            let mut ids: Vec<TensorId> = found
-                .iter()
-                .filter_map(|found| self.taps.iter().position(|tap| *tap == found.tap))
-                .map(|tap| self.at_tap(TapId(tap)))
-                .collect();
-            ids.sort_unstable();
-            ids.dedup();
+            let tensor = |found: &Found| self.taps.iter().position(|tap| *tap == found.tap);
+            let mut ids = Vec::with_capacity(found.len());
+            // Several layers may share a place, such as the end of their common activation function.
+            for id in found.iter().filter_map(tensor).map(|tap| self.at_tap(TapId(tap))) {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
             return Ok(ids);
         }
         if let Some(place) = place {
@@ -342,10 +339,6 @@ impl Memory {
 }
 
 impl StoredTensor {
-    fn error(&self, source: QuantisationError) -> MemoryError {
-        MemoryError::Quantisation { layer: self.layer.clone(), target: self.class.into(), source }
-    }
-
     fn needs_calibration(&self) -> bool {
         self.tap().is_some() && self.format.needs_range()
     }
@@ -376,82 +369,4 @@ fn parameters(network: &Network) -> Vec<StoredTensor> {
         })
     };
     network.parameters().enumerate().filter_map(tensor).collect()
-}
-
-/// A place of activations and how it was found.
-struct Found {
-    layer: String,
-    class: Class,
-    place: Option<Place>,
-    tap: Tap,
-}
-
-/// Where the chosen activations are.
-fn places(
-    network: &Network,
-    class: Class,
-    layers: &Layers,
-    place: Option<Place>,
-) -> Result<Vec<Found>, MemoryError> {
-    if class == Class::Input {
-        if place.is_some() || *layers != Layers::default() {
-            let field = if place.is_some() { "place" } else { "layers" };
-            let reason = "the network has one input; leave this out".to_owned();
-            return Err(MemoryError::Field { field, reason });
-        }
-        let layer = network.node(NodeId(0)).name.clone();
-        return Ok(vec![Found { layer, class, place: None, tap: Tap::output(NodeId(0)) }]);
-    }
-    let nodes: Vec<NodeId> = (1..network.nodes().len())
-        .map(NodeId)
-        .filter(|&id| !matches!(network.node(id).op, Op::Constant { .. }))
-        .collect();
-    let candidates: Vec<Candidate<'_>> = nodes
-        .iter()
-        .map(|&id| {
-            let node = network.node(id);
-            let ordinary = matches!(node.op, Op::Conv2d { .. } | Op::Linear { .. });
-            Candidate { name: &node.name, kind: node.op.kind(), ordinary }
-        })
-        .collect();
-    let chosen = select(layers, &candidates, class.name())?;
-    let place = place.unwrap_or_default();
-    let found = |id: NodeId| Found {
-        layer: network.node(id).name.clone(),
-        class,
-        place: Some(place),
-        tap: match place {
-            Place::Output => Tap::output(id),
-            Place::Activated => Tap::output(activated(network, id)),
-            Place::Input => Tap::input(id),
-        },
-    };
-    Ok(nodes.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(id, _)| found(id)).collect())
-}
-
-/// The last node of the batch norm, residual addition and activation function that follow `id`, each optional. An addition belongs
-/// to its first operand: the shortcut is the second.
-fn activated(network: &Network, id: NodeId) -> NodeId {
-    let mut last = id;
-    let mut stage = 0;
-    loop {
-        let mut readers = (last.0 + 1..network.nodes().len())
-            .map(NodeId)
-            .filter(|&id| network.node(id).inputs.contains(&last));
-        let (Some(next), None) = (readers.next(), readers.next()) else { return last };
-        if last == network.output() {
-            return last;
-        }
-        let node = network.node(next);
-        let next_stage = match node.op {
-            Op::BatchNorm { .. } => 1,
-            Op::Add if node.inputs[0] == last => 2,
-            Op::Relu | Op::LeakyRelu { .. } | Op::Clip { .. } | Op::Sigmoid | Op::Tanh => 3,
-            _ => return last,
-        };
-        if next_stage <= stage {
-            return last;
-        }
-        (stage, last) = (next_stage, next);
-    }
 }

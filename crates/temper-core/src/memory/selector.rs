@@ -5,6 +5,7 @@
 //! | `layer1.*` | layers whose dotted name the glob matches; `*` stands for any characters, dots included |
 //! | `re:^layer[12]\.` | layers whose name the regular expression matches somewhere |
 //! | `type:conv2d` | nodes of that kind |
+//! | `name:conv[1]` | the layer of exactly that name, whatever characters it has |
 //! | `index:3` | the layer of that number among those that could be chosen, from 0 |
 //! | `!…` | none of those that the rest matches |
 
@@ -88,6 +89,7 @@ pub enum SelectorError {
 enum Pattern {
     Glob(GlobMatcher),
     Regex(Regex),
+    Name(String),
     Kind(String),
     Index(usize),
 }
@@ -104,6 +106,9 @@ impl Pattern {
         if let Some(kind) = text.strip_prefix("type:") {
             return Ok(Self::Kind(kind.to_owned()));
         }
+        if let Some(name) = text.strip_prefix("name:") {
+            return Ok(Self::Name(name.to_owned()));
+        }
         if let Some(index) = text.strip_prefix("index:") {
             let index = index.parse().map_err(|error| malformed("number", format!("{error}")))?;
             return Ok(Self::Index(index));
@@ -114,6 +119,7 @@ impl Pattern {
 
     fn matches(&self, text: &str, candidate: &Candidate<'_>, index: Option<usize>) -> bool {
         match self {
+            Self::Name(name) => candidate.name == name,
             Self::Kind(kind) => candidate.kind == kind,
             Self::Glob(glob) => candidate.name == text || candidate.ordinary && glob.is_match(candidate.name),
             Self::Regex(regex) => candidate.ordinary && regex.is_match(candidate.name),
@@ -207,13 +213,14 @@ mod tests {
 
     #[test]
     fn each_kind_of_selector_chooses_what_it_says() {
-        let cases: [(&[&str], &[&str]); 11] = [
+        let cases: [(&[&str], &[&str]); 12] = [
             (&["*"], &["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1", "fc"]),
             (&["*conv1"], &["conv1", "layer1.0.conv1", "layer2.0.conv1"]),
             (&["re:^layer[12].*1$"], &["layer1.0.conv1", "layer2.0.conv1"]),
             (&["type:linear"], &["fc"]),
             (&["type:relu"], &["relu1"]),
             (&["relu1"], &["relu1"]),
+            (&["name:relu1", "name:fc"], &["relu1", "fc"]),
             (&["index:0", "index:4"], &["conv1", "fc"]),
             (&["*", "!layer1.*"], &["conv1", "layer2.0.conv1", "fc"]),
             (&["!fc", "!re:layer"], &["conv1"]),
@@ -227,11 +234,12 @@ mod tests {
 
     #[test]
     fn what_chooses_nothing_is_an_error_that_says_why() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 10] = [
             (&[], "empty list"),
             (&["conv9"], "\"conv9\" matches no layer with activation; the network has: conv1 (conv2d)"),
             (&["relu*"], "matches no layer"),
             (&["type:conv"], "matches no layer"),
+            (&["name:*"], "matches no layer"),
             (&["index:5"], "matches no layer"),
             (&["index:-1"], "is not a number"),
             (&["re:("], "is not a regular expression"),

@@ -74,6 +74,16 @@ impl Place {
     }
 }
 
+/// An entry of the storage that does not fit the network.
+#[derive(Debug, Error, PartialEq)]
+#[error("storage {number}")]
+pub struct StorageError {
+    /// Which entry, from 1.
+    pub number: usize,
+    /// What is wrong with it.
+    pub source: MemoryError,
+}
+
 /// Why values cannot be stored or chosen.
 #[derive(Debug, Error, PartialEq)]
 pub enum MemoryError {

@@ -1,0 +1,169 @@
+//! From the combinations of a sweep to stored networks, faults and the conditions of a plan.
+
+use super::error::CampaignError;
+use super::plan::Condition;
+use super::resolved::{Chosen, Resolved, Struck};
+use super::spec::{CampaignSpec, Entry, SpecError};
+use super::sweep::{BIT, Combination, SweptValue};
+use super::trials::Sampling;
+use crate::fault::{FaultError, FaultSpec, Number, condition_stream, resolve_list, tap_list};
+use crate::memory::{Memory, StorageError, StorageSpec};
+use crate::network::Network;
+
+/// Resolves conditions.
+pub(super) struct Resolver<'a> {
+    pub(super) spec: &'a CampaignSpec,
+    pub(super) network: &'a Network,
+}
+
+/// What conditions are made of.
+#[derive(Default)]
+pub(super) struct Conditions {
+    /// Each way to store the network, with the taps of all conditions that store it so.
+    pub(super) memories: Vec<Memory>,
+    pub(super) resolved: Vec<Resolved>,
+    pub(super) planned: Vec<Condition>,
+}
+
+impl Resolver<'_> {
+    /// The memory in which a combination stores the network.
+    fn memory(&self, combination: &Combination) -> Result<Memory, CampaignError> {
+        let (entries, storage): (Vec<Entry>, Vec<StorageSpec>) =
+            self.spec.storage_with(&combination.storage, &combination.faults).into_iter().unzip();
+        let error = |StorageError { number, source }: StorageError| match entries[number - 1] {
+            Entry::Storage(number) => {
+                CampaignError::Storage { number, condition: label(combination), source }
+            }
+            Entry::Fault(number) => fault_error(number, combination, source.into()),
+        };
+        let mut memory = Memory::new(self.network, &storage).map_err(error)?;
+        tap(combination, &mut memory)?;
+        Ok(memory)
+    }
+
+    /// The values of an axis that goes through each layer or bit.
+    pub(super) fn each(
+        &self,
+        axis: &str,
+        combination: &Combination,
+    ) -> Result<Vec<SweptValue>, CampaignError> {
+        let memory = self.memory(combination)?;
+        let mut values: Vec<SweptValue> = Vec::new();
+        for (i, fault) in combination.faults.iter().enumerate().filter(|(_, fault)| fault.list.is_none()) {
+            let error = |source| fault_error(i + 1, combination, source);
+            let tensors = memory
+                .select(fault.target, &fault.layers, fault.place)
+                .map_err(|source| error(source.into()))?;
+            for tensor in tensors.into_iter().map(|id| memory.tensor(id)) {
+                let found = if axis == BIT {
+                    let bits = fault.bits_in(tensor).map_err(error)?;
+                    bits.into_iter().map(|bit| SweptValue::Integer(bit.into())).collect()
+                } else {
+                    vec![SweptValue::Text(tensor.layer.clone())]
+                };
+                for value in found {
+                    if !values.contains(&value) {
+                        values.push(value);
+                    }
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// All conditions.
+    pub(super) fn conditions(&self, combinations: &[Combination]) -> Result<Conditions, CampaignError> {
+        let mut found = Conditions::default();
+        let mut known: Vec<Vec<(Entry, StorageSpec)>> = Vec::new();
+        let mut variants = Vec::with_capacity(combinations.len());
+        for combination in combinations {
+            let storage = self.spec.storage_with(&combination.storage, &combination.faults);
+            let same = |known: &Vec<(Entry, StorageSpec)>| {
+                known.iter().map(|(_, spec)| spec).eq(storage.iter().map(|(_, spec)| spec))
+            };
+            if let Some(variant) = known.iter().position(same) {
+                tap(combination, &mut found.memories[variant])?;
+                variants.push(variant);
+            } else {
+                found.memories.push(self.memory(combination)?);
+                variants.push(known.len());
+                known.push(storage);
+            }
+        }
+        for (id, (combination, variant)) in combinations.iter().zip(variants).enumerate() {
+            let faults = self.faults(combination, &found.memories[variant])?;
+            let drawn = faults.iter().filter_map(|fault| match fault {
+                Struck::Drawn(fault) => Some(fault.sites()),
+                Struck::Listed(_) => None,
+            });
+            let sites = drawn.sum();
+            let draws = self.spec.trials.draws(sites);
+            let chosen = self.chosen(id, sites, draws);
+            found.resolved.push(Resolved { variant, faults, chosen });
+            found.planned.push(Condition { id, swept: combination.swept.clone(), sites, draws });
+        }
+        let draws = |sum: u64, condition: &Condition| sum.checked_add(condition.draws);
+        if found.planned.iter().try_fold(0, draws).is_none() {
+            let reason = "more trials than can be numbered";
+            return Err(SpecError::value(&["trials"], reason).into());
+        }
+        Ok(found)
+    }
+
+    /// The sites that the draws of a condition strike, where the plan chooses them.
+    fn chosen(&self, condition: usize, sites: u64, draws: u64) -> Option<Chosen> {
+        match self.spec.trials.sampling() {
+            Sampling::Independent => None,
+            Sampling::Exhaustive => Some(Chosen::InOrder),
+            Sampling::Distinct => {
+                let mut stream = condition_stream(self.spec.seed, condition as u64);
+                let chosen = rand::seq::index::sample(&mut stream, sites as usize, draws as usize);
+                Some(Chosen::These(chosen.into_iter().map(|site| site as u64).collect()))
+            }
+        }
+    }
+
+    fn faults(&self, combination: &Combination, memory: &Memory) -> Result<Vec<Struck>, CampaignError> {
+        let number = match self.spec.trials.sampling() {
+            Sampling::Independent => Number::Specified,
+            Sampling::Distinct | Sampling::Exhaustive => Number::One,
+        };
+        if number == Number::One && (combination.faults.len() != 1 || combination.faults[0].list.is_some()) {
+            let reason = "a statistical or exhaustive campaign strikes one site a trial: expected one [[fault]] that is drawn";
+            return Err(SpecError::value(&["trials"], reason).into());
+        }
+        let resolve = |(i, fault): (usize, &FaultSpec)| match &fault.listed {
+            Some(list) => resolve_list(list, memory)
+                .map(Struck::Listed)
+                .map_err(|source| CampaignError::List { number: i + 1, source }),
+            None => fault
+                .resolve(memory, number)
+                .map(Struck::Drawn)
+                .map_err(|source| fault_error(i + 1, combination, source)),
+        };
+        combination.faults.iter().enumerate().map(resolve).collect()
+    }
+}
+
+/// Gives taps to the activations that a combination's faults strike.
+fn tap(combination: &Combination, memory: &mut Memory) -> Result<(), CampaignError> {
+    for (i, fault) in combination.faults.iter().enumerate() {
+        match &fault.listed {
+            Some(list) => {
+                tap_list(list, memory).map_err(|source| CampaignError::List { number: i + 1, source })?;
+            }
+            None => memory
+                .add_taps(fault.target, &fault.layers, fault.place)
+                .map_err(|source| fault_error(i + 1, combination, source.into()))?,
+        }
+    }
+    Ok(())
+}
+
+fn fault_error(number: usize, combination: &Combination, source: FaultError) -> CampaignError {
+    CampaignError::Fault { number, condition: label(combination), source }
+}
+
+fn label(combination: &Combination) -> String {
+    Condition { id: 0, swept: combination.swept.clone(), sites: 0, draws: 0 }.label()
+}
