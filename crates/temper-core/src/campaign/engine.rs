@@ -297,7 +297,8 @@ impl Chunk<'_> {
         let changes = anew.as_deref().unwrap_or(&armed.changes);
         strike(changes, &mut worker.weights);
         let Worker { weights, golden, faulty } = worker;
-        self.variant.run_program(&self.variant.program, start, weights, golden, faulty, &sites);
+        let mut touch = self.variant.touch(&sites);
+        self.variant.program.run_from_with(start, weights, golden, faulty, &mut touch);
         undo(changes, &self.variant.weights, &mut worker.weights);
         let permanent = armed.faults.permanent_sites();
         if armed.faults.has_transient() {

@@ -9,7 +9,7 @@ use super::engine::{Golden, Observer};
 use super::outcome::Outcomes;
 use super::plan::Trial;
 use super::resolved::Campaign;
-use crate::execution::{Program, StepId, Weights, Workspace, chunk_size};
+use crate::execution::{Program, Weights, Workspace, chunk_size};
 use crate::fault::{FaultSite, changes, strike};
 use crate::network::NodeId;
 
@@ -147,8 +147,9 @@ impl Observed<'_> {
         // Where parameters are struck anew for every image, there is one image.
         strike(&changes(&variant.memory, &sites[0]), &mut weights);
         let mut faulty = Workspace::recording(program);
+        campaign.inputs.fill(images.clone(), faulty.input_mut(program, images.len()));
         let slices: Vec<&[FaultSite]> = sites.iter().map(Vec::as_slice).collect();
-        variant.run_program(program, StepId(0), &weights, &clean, &mut faulty, &slices);
+        program.run_with(&weights, &mut faulty, &mut variant.touch(&slices));
         let outcomes = campaign.classify(golden, *trial, images.clone(), faulty.output(program));
         let sums = self.nodes.iter().map(|&node| {
             let mut sums = Sums::default();

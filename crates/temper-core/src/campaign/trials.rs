@@ -53,7 +53,7 @@ impl Precision {
 }
 
 const fn usual_guard() -> Guard {
-    Guard::EqualDraws
+    Guard::UnseenOutcomes
 }
 
 /// A sample of a condition's faults, each condition being a stratum.

@@ -64,19 +64,10 @@ impl Variant {
         self.program.run_with(weights, workspace, &mut |tap, values| self.store(tap, values));
     }
 
-    /// Runs a batch from `start` on, with each image's activations struck at `sites`. `program` is this variant's, or one that keeps more
-    /// of the same network's activations.
-    pub(super) fn run_program(
-        &self,
-        program: &Program,
-        start: StepId,
-        weights: &Weights,
-        golden: &Workspace,
-        workspace: &mut Workspace,
-        sites: &[&[FaultSite]],
-    ) {
-        let strikes: Vec<Strikes<'_>> = sites.iter().map(|sites| self.strikes(sites)).collect();
-        let mut touch = |tap: TapId, values: &mut [f32]| {
+    /// What happens at the taps of a faulty run: activations are stored, then struck at each image's sites.
+    pub(super) fn touch<'a>(&'a self, sites: &[&'a [FaultSite]]) -> impl FnMut(TapId, &mut [f32]) + use<'a> {
+        let strikes: Vec<Strikes<'a>> = sites.iter().map(|sites| self.strikes(sites)).collect();
+        move |tap, values| {
             self.store(tap, values);
             let id = self.memory.at_tap(tap);
             let per_image = self.memory.tensor(id).values();
@@ -85,8 +76,7 @@ impl Variant {
                     strike_activations(&self.memory, id, sites, image);
                 }
             }
-        };
-        program.run_from_with(start, weights, golden, workspace, &mut touch);
+        }
     }
 
     fn strikes<'a>(&self, sites: &'a [FaultSite]) -> Strikes<'a> {

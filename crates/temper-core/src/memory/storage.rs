@@ -89,7 +89,7 @@ pub struct StorageError {
 pub enum MemoryError {
     /// A selector that is malformed or chooses nothing.
     #[error("layers: {0}")]
-    Layers(#[from] SelectorError),
+    Layers(SelectorError),
     /// The network has no such target at all.
     #[error("target: no layer of the network has {target}")]
     NoTarget {
@@ -114,6 +114,13 @@ pub enum MemoryError {
         /// Why not.
         source: QuantisationError,
     },
+}
+
+// No `#[from]`: the message holds the selector's own, which a chain of causes would repeat.
+impl From<SelectorError> for MemoryError {
+    fn from(error: SelectorError) -> Self {
+        Self::Layers(error)
+    }
 }
 
 impl MemoryError {
