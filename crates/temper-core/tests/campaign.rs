@@ -4,46 +4,43 @@
 pub mod support;
 
 use rand::Rng;
-use support::{Silent, campaign, digits_images, digits_model, fixture, noise, run, with_values};
-use temper_core::campaign::{Campaign, CampaignSpec, Golden, Outcomes, SweptValue, Trial, TrialRecord};
+use support::brute::{count, struck};
+use support::{Silent, bind, campaign, digits_images, digits_model, fixture, noise, run, with_values};
+use temper_core::campaign::{Campaign, CampaignSpec, Outcomes, Swept, SweptValue, Trial, TrialRecord};
 use temper_core::data::{Dataset, Preprocessing};
-use temper_core::execution::{Program, logits, top_class};
-use temper_core::fault::{BitSelection, FaultSite, FaultSpec, trial_stream};
+use temper_core::execution::{Program, logits};
+use temper_core::fault::{BitSelection, FaultSite, FaultSpec, Number, trial_stream};
+use temper_core::memory::Memory;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_core::network::{GraphDescription, Model, Network, NodeDescription, Op};
 
 /// The faults of one condition, with the swept field set by hand.
 fn faults_of(spec: &CampaignSpec, campaign: &Campaign<'_>, trial: Trial) -> Vec<FaultSpec> {
     let mut faults = spec.faults.clone();
-    let Some((axis, value)) = campaign.plan().conditions[trial.condition].swept else { return faults };
-    for fault in &mut faults {
-        match (axis.name(), value) {
-            ("count", SweptValue::Integer(count)) => fault.count = Some(count),
-            ("bit", SweptValue::Integer(bit)) => fault.bits = Some(BitSelection::List(vec![bit as u32])),
-            ("bit_error_rate", SweptValue::Real(rate)) => fault.bit_error_rate = Some(rate),
-            ("value_fault_rate", SweptValue::Real(rate)) => fault.value_fault_rate = Some(rate),
-            other => panic!("{other:?}"),
+    for Swept { axis, value } in &campaign.plan().conditions[trial.condition].swept {
+        let real = match *value {
+            SweptValue::Integer(value) => value as f64,
+            SweptValue::Real(value) => value,
+            SweptValue::Text(_) => f64::NAN,
+        };
+        for fault in &mut faults {
+            match axis.as_str() {
+                "count" => fault.count = Some(real as u64),
+                "bit" => fault.bits = Some(BitSelection::List(vec![real as u32])),
+                "bit_error_rate" => fault.bit_error_rate = Some(real),
+                "value_fault_rate" => fault.value_fault_rate = Some(real),
+                other => panic!("{other:?}"),
+            }
         }
     }
     faults
 }
 
 /// The sites of a trial: every fault in turn draws from the trial's one stream.
-fn sites(faults: &[FaultSpec], network: &Network, mut stream: impl Rng) -> Vec<FaultSite> {
-    let resolved = faults.iter().map(|fault| fault.resolve(network).expect("a sound fault"));
-    resolved.flat_map(|fault| fault.draw(&mut stream).sites).collect()
-}
-
-/// A copy of the network with its parameters struck by hand.
-fn struck(network: &Network, sites: &[FaultSite]) -> Network {
-    let paths: Vec<String> = network.parameters().map(|(path, _)| path).collect();
-    let mut parameters = network.tensors().clone();
-    for site in sites {
-        let tensor = parameters.get_mut(&paths[site.parameter.0]).expect("a parameter");
-        let value = &mut tensor.data_mut()[site.index];
-        *value = site.damage.apply(site.format, *value);
-    }
-    network.clone().with_parameters(parameters).expect("the same shapes")
+fn sites(faults: &[FaultSpec], memory: &Memory, mut stream: impl Rng) -> Vec<FaultSite> {
+    let resolved =
+        faults.iter().map(|fault| fault.resolve(memory, Number::Specified).expect("a sound fault"));
+    resolved.flat_map(|fault| fault.draw(&mut stream)).collect()
 }
 
 /// All images through a freshly compiled network.
@@ -53,72 +50,24 @@ fn outputs(network: &Network, preprocessing: &Preprocessing, data: &Dataset) -> 
     logits(&program, &weights, &inputs, &|_| {})
 }
 
-/// How much the network believes in its top class.
-fn confidence(output: &[f32], class: usize, softmax: bool) -> f64 {
-    if softmax {
-        return output[class].into();
-    }
-    let largest = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> =
-        output.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp()).collect();
-    powers[class] / powers.iter().sum::<f64>()
-}
-
-/// Whether a class is among the five largest outputs.
-fn in_top_5(output: &[f32], class: usize) -> bool {
-    let mut order: Vec<usize> = (0..output.len()).collect();
-    order.sort_by(|&a, &b| output[b].total_cmp(&output[a]));
-    order[..5].contains(&class)
-}
-
-/// Outcomes counted from their definitions.
-fn count(golden: &[f32], faulty: &[f32], labels: &[u8], softmax: bool) -> Outcomes {
-    let mut outcomes = Outcomes { images: labels.len() as u64, ..Outcomes::default() };
-    for ((golden, faulty), &label) in golden.chunks_exact(10).zip(faulty.chunks_exact(10)).zip(labels) {
-        let class = top_class(golden).expect("the golden network names a class");
-        let label = usize::from(label);
-        let (found, right) = (top_class(faulty), top_class(faulty) == Some(label));
-        outcomes.correct += u64::from(right);
-        outcomes.critical += u64::from(class == label && !right);
-        if faulty.iter().any(|value| value.is_nan() || value.is_infinite()) {
-            outcomes.due += 1;
-            continue;
-        }
-        let top = found.expect("all outputs are finite");
-        let (before, after) = (confidence(golden, class, softmax), confidence(faulty, top, softmax));
-        let moved = (after / before - 1.0).abs();
-        outcomes.sdc10 += u64::from(moved > 0.1);
-        outcomes.sdc20 += u64::from(moved > 0.2);
-        if top == class {
-            outcomes.masked += 1;
-            let bits = |output: &[f32]| output.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            outcomes.masked_exact += u64::from(bits(golden) == bits(faulty));
-        } else {
-            outcomes.sdc += 1;
-            outcomes.sdc5 += u64::from(!in_top_5(faulty, class));
-        }
-    }
-    outcomes
-}
-
 /// Runs a campaign and every trial of it by brute force; returns all outcomes together.
 fn check(model: &Model, data: &Dataset, spec: &CampaignSpec) -> Outcomes {
     let Model { network, preprocessing } = model;
-    let campaign =
-        Campaign::new(spec, network, preprocessing, data).unwrap_or_else(|error| panic!("{error}"));
+    let campaign = bind(spec, model, data).unwrap_or_else(|error| panic!("{error}"));
+    let memory = Memory::new(network, &[]).expect("nothing is stored in another format");
     let golden = campaign.golden(&Silent);
-    let Golden { logits: expected, correct } = &golden;
-    assert_eq!(*expected, outputs(network, preprocessing, data));
+    let (expected, correct) = (campaign.golden_logits(&golden, 0), campaign.golden_correct(&golden, 0));
+    assert_eq!((expected, campaign.golden_runs()), (outputs(network, preprocessing, data).as_slice(), 1));
     let softmax = matches!(network.node(network.output()).op, Op::Softmax { .. });
-    assert_eq!(*correct, count(expected, expected, data.labels(), softmax).correct);
+    assert_eq!(correct, count(expected, expected, data.labels(), softmax).correct);
     let trials: Vec<Trial> = campaign.plan().trials().collect();
     let records = run(&campaign, &golden, &trials);
     assert_eq!(records.len(), trials.len());
     let mut all = Outcomes::default();
     for (trial, record) in trials.into_iter().zip(records) {
-        let sites = sites(&faults_of(spec, &campaign, trial), network, trial_stream(spec.seed, trial.id));
-        assert_eq!(campaign.draw(trial).sites, sites);
-        let faulty = outputs(&struck(network, &sites), preprocessing, data);
+        let sites = sites(&faults_of(spec, &campaign, trial), &memory, trial_stream(spec.seed, trial.id));
+        assert_eq!(campaign.permanent_sites(trial), sites);
+        let faulty = outputs(&struck(&memory, &sites), preprocessing, data);
         let brute = TrialRecord {
             campaign: campaign.identity().campaign.clone(),
             trial: trial.id,
@@ -126,6 +75,7 @@ fn check(model: &Model, data: &Dataset, spec: &CampaignSpec) -> Outcomes {
             draw: trial.draw,
             faults: sites.len() as u64,
             outcomes: count(expected, &faulty, data.labels(), softmax),
+            predictions: None,
             cpu_seconds: 0.0,
         };
         assert_eq!(record, brute);
@@ -239,15 +189,16 @@ fn the_digits_network_is_as_good_as_its_trainer_found() {
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a safetensors file");
     let metadata = header.metadata().clone().expect("the fixture has metadata");
     let spec = campaign(CAMPAIGNS[0]);
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let golden = campaign.golden(&Silent);
+    let correct = campaign.golden_correct(&golden, 0);
     assert_eq!((metadata["images"].as_str(), campaign.images()), ("500", 500));
-    assert_eq!(golden.correct.to_string(), metadata["correct"]);
-    assert_eq!((golden.correct as f64 / 500.0).to_string(), metadata["accuracy"]);
+    assert_eq!(correct.to_string(), metadata["correct"]);
+    assert_eq!((correct as f64 / 500.0).to_string(), metadata["accuracy"]);
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let expected = file.tensor("golden").expect("the golden logits");
     assert_eq!(expected.shape(), [24, 10]);
-    for (bytes, found) in expected.data().as_chunks::<4>().0.iter().zip(&golden.logits) {
+    for (bytes, found) in expected.data().as_chunks::<4>().0.iter().zip(campaign.golden_logits(&golden, 0)) {
         let expected = f32::from_le_bytes(*bytes);
         assert!((expected - found).abs() <= 1e-5 * expected.abs().max(1.0), "{found}, expected {expected}");
     }

@@ -6,11 +6,13 @@ pub mod support;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Silent, campaign, chain, digits_images, digits_model, run};
+use support::{Silent, bind, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{
-    Campaign, CampaignError, CampaignSpec, Observer, Outcomes, SweptValue, Trial, TrialRecord, summarise,
+    Campaign, CampaignError, CampaignSpec, Condition, Observer, Outcomes, Swept, SweptValue, Trial,
+    TrialRecord, summarise,
 };
 use temper_core::data::{Dataset, Split};
+use temper_core::network::Model;
 use temper_core::network::zoo::{Architecture, Family};
 
 /// Three conditions of faults in every layer, of very different cost and outcome.
@@ -19,13 +21,14 @@ const SWEPT: &str = "trials.count = 40\nsweep.count = [0, 2, 60]\n[[fault]]\nmod
 #[test]
 fn records_are_the_same_for_any_number_of_threads() {
     let (model, data, spec) = (digits_model(), digits_images(60), campaign(SWEPT));
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let trials: Vec<Trial> = campaign.plan().trials().collect();
     let run_on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
             let golden = campaign.golden(&Silent);
-            (golden.logits.clone(), golden.correct, run(&campaign, &golden, &trials))
+            let logits = campaign.golden_logits(&golden, 0).to_vec();
+            (logits, campaign.golden_correct(&golden, 0), run(&campaign, &golden, &trials))
         })
     };
     let expected = run_on(1);
@@ -38,7 +41,7 @@ fn records_are_the_same_for_any_number_of_threads() {
 #[test]
 fn records_are_the_same_in_any_order_and_company_and_after_a_restart() {
     let (model, data, spec) = (digits_model(), digits_images(40), campaign(SWEPT));
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let golden = campaign.golden(&Silent);
     let trials: Vec<Trial> = campaign.plan().trials().collect();
     let expected = run(&campaign, &golden, &trials);
@@ -56,7 +59,7 @@ fn records_are_the_same_in_any_order_and_company_and_after_a_restart() {
     // Another process: everything made anew.
     let (first, second) = trials.split_at(47);
     let mut halves = run(&campaign, &golden, first);
-    let again = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let again = bind(&spec, &model, &data).expect("it fits");
     assert_eq!(again.identity(), campaign.identity());
     halves.extend(run(&again, &again.golden(&Silent), second));
     assert_eq!(halves, expected);
@@ -68,9 +71,9 @@ fn another_seed_gives_other_trials_and_another_identity() {
     let (model, data, spec) = (digits_model(), digits_images(40), campaign(SWEPT));
     let other = CampaignSpec { seed: 12, ..spec.clone() };
     let [(a, draws_a), (b, draws_b)] = [&spec, &other].map(|spec| {
-        let campaign = Campaign::new(spec, &model.network, &model.preprocessing, &data).expect("it fits");
+        let campaign = bind(spec, &model, &data).expect("it fits");
         let faulty = campaign.plan().trials().filter(|trial| trial.condition == 2);
-        let draws: Vec<_> = faulty.map(|trial| campaign.draw(trial)).collect();
+        let draws: Vec<_> = faulty.map(|trial| campaign.permanent_sites(trial)).collect();
         (campaign.identity().clone(), draws)
     });
     assert_eq!(a.differences(&b), ["the specification"]);
@@ -81,31 +84,38 @@ fn another_seed_gives_other_trials_and_another_identity() {
 #[test]
 fn the_plan_goes_draw_by_draw_through_the_conditions() {
     let (model, data, spec) = (digits_model(), digits_images(10), campaign(SWEPT));
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let plan = campaign.plan();
-    assert_eq!((plan.len(), plan.is_empty(), plan.draws), (120, false, 40));
-    let swept: Vec<String> =
-        plan.conditions.iter().map(|condition| format!("{:?}", condition.swept)).collect();
-    assert_eq!(swept, [0, 2, 60].map(|n| format!("Some((Count, {:?}))", SweptValue::Integer(n))));
+    assert_eq!((plan.len(), plan.is_empty(), plan.conditions[1].draws), (120, false, 40));
+    let swept: Vec<_> = plan.conditions.iter().map(|condition| condition.swept.clone()).collect();
+    let expected =
+        [0, 2, 60].map(|n| vec![Swept { axis: "count".to_owned(), value: SweptValue::Integer(n) }]);
+    assert_eq!(swept, expected);
+    let labels: Vec<String> = plan.conditions.iter().map(Condition::label).collect();
+    assert_eq!(labels, ["count = 0", "count = 2", "count = 60"]);
     assert!(plan.conditions.iter().enumerate().all(|(id, condition)| condition.id == id));
     for (id, trial) in plan.trials().enumerate() {
         let id = id as u64;
         assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3 });
     }
     assert_eq!(plan.trials().count(), 120);
+    let found: Vec<_> = (0..130).map(|id| plan.find(id)).collect();
+    assert!(
+        found[..120].iter().copied().eq(plan.trials().map(Some)) && found[120..].iter().all(Option::is_none)
+    );
     // 144 + 4608 + 8192 + 640 weights of 32 bits.
-    assert_eq!(campaign.sites(1), 13_584 * 32);
+    assert_eq!(plan.conditions[1].sites, 13_584 * 32);
 }
 
 #[test]
 fn no_faults_give_the_golden_run() {
     let (model, data, spec) = (digits_model(), digits_images(500), campaign(SWEPT));
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let golden = campaign.golden(&Silent);
     let none: Vec<Trial> = campaign.plan().trials().filter(|trial| trial.condition == 0).take(5).collect();
     let expected = Outcomes {
         images: 500,
-        correct: golden.correct,
+        correct: campaign.golden_correct(&golden, 0),
         masked: 500,
         masked_exact: 500,
         ..Outcomes::default()
@@ -170,7 +180,7 @@ fn records_come_in_blocks_and_a_run_can_be_stopped_between_them() {
     let (model, spec) = (digits_model(), campaign(SWEPT));
     // 16 384 inferences a block: 32 trials of 500 images.
     let data = digits_images(500);
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let trials: Vec<Trial> = campaign.plan().trials().take(70).collect();
     let watch = Watch::new(usize::MAX);
     assert_eq!(blocks(&campaign, &trials, &watch, usize::MAX), (vec![32, 32, 6], None));
@@ -190,14 +200,14 @@ fn records_come_in_blocks_and_a_run_can_be_stopped_between_them() {
 fn blocks_are_bounded_for_few_images_too() {
     let (model, spec) = (digits_model(), campaign(&SWEPT.replace("= 40", "= 100")));
     let data = digits_images(1);
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&spec, &model, &data).expect("it fits");
     let trials: Vec<Trial> = campaign.plan().trials().collect();
     assert_eq!(blocks(&campaign, &trials, &Watch::new(usize::MAX), usize::MAX), (vec![256, 44], None));
 }
 
 fn refused(toml: &str, data: &Dataset) -> CampaignError {
     let model = digits_model();
-    Campaign::new(&campaign(toml), &model.network, &model.preprocessing, data).expect_err(toml)
+    bind(&campaign(toml), &model, data).expect_err(toml)
 }
 
 #[test]
@@ -221,7 +231,7 @@ fn a_fault_that_does_not_fit_is_named_with_its_condition() {
     assert!(message.contains("found count and bit_error_rate"), "{message}");
     let toml = "trials.count = 1\n[[fault]]\nmodel = 'bit-flip'\ncount = 1\nlayers = 'layer9'";
     let message = chain(&refused(toml, &data));
-    assert!(message.starts_with("fault 1, no sweep: layers: \"layer9\""), "{message}");
+    assert!(message.starts_with("fault 1: layers: \"layer9\""), "{message}");
 }
 
 #[test]
@@ -235,7 +245,6 @@ fn images_and_classes_that_do_not_fit_are_refused() {
     let architecture =
         Architecture { input: vec![1, 8, 8], classes: 7, widths: vec![5], ..Architecture::new(Family::Mlp) };
     let network = architecture.build().expect("a sound architecture");
-    let error =
-        Campaign::new(&campaign(SWEPT), &network, &model.preprocessing, &data).expect_err("7 classes");
+    let error = bind(&campaign(SWEPT), &Model { network, ..model }, &data).expect_err("7 classes");
     assert_eq!(error.to_string(), "the network has 7 outputs, but digits has 10 classes");
 }

@@ -7,7 +7,6 @@ use std::convert::Infallible;
 
 use rand::rand_core::TryRng;
 use rand::{Rng, RngExt};
-use support::fault;
 use temper_core::fault::{Damage, Fault, FaultSite, trial_stream};
 use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{Network, ParameterKind};
@@ -26,17 +25,19 @@ fn small() -> Network {
 }
 
 fn resolve(network: &Network, toml: &str) -> Fault {
-    fault(toml).resolve(network).unwrap_or_else(|error| panic!("{toml}: {error}"))
+    support::resolve(network, toml).unwrap_or_else(|error| panic!("{toml}: {error}"))
 }
 
 fn sites(fault: &Fault, trial: u64) -> Vec<FaultSite> {
-    fault.draw(&mut trial_stream(42, trial)).sites
+    fault.draw(&mut trial_stream(42, trial))
 }
 
-/// A site as parameter, index and flipped bit.
+/// A site as parameter, index and flipped bit. Every parameter of a perceptron is a tensor of its memory.
 fn flips(sites: &[FaultSite]) -> Vec<(usize, usize, u32)> {
     let flip = |site: &FaultSite| match site.damage {
-        Damage::Flip(bit) => (site.parameter.0, site.index, bit),
+        Damage::Flip(mask) if mask.count_ones() == 1 && site.count == 1 => {
+            (site.tensor.0, site.start, mask.trailing_zeros())
+        }
         other => panic!("{other:?} is not a flip"),
     };
     sites.iter().map(flip).collect()
@@ -130,8 +131,8 @@ fn a_draw_depends_on_seed_and_trial_alone() {
             assert_eq!(sites(&fault, trial), sites(&fault, trial));
             for seed in [0, 1, 1 << 32, u64::MAX] {
                 let draw = fault.draw(&mut trial_stream(seed, trial));
-                assert!(!draw.sites.is_empty());
-                assert!(seen.insert(draw.sites), "seed {seed}, trial {trial}: drawn before");
+                assert!(!draw.is_empty());
+                assert!(seen.insert(flips(&draw)), "seed {seed}, trial {trial}: drawn before");
             }
         }
     }
@@ -230,7 +231,7 @@ fn numbers_of_faults_have_the_binomials_mean_and_variance() {
         let bits = resolve(network, &format!("model = 'bit-flip'\nbit_error_rate = {rate}"));
         check_binomial(&bits, bits.sites(), rate, draws);
         let values = resolve(network, &format!("model = 'bit-flip'\nvalue_fault_rate = {rate}"));
-        check_binomial(&values, values.values(), rate, draws);
+        check_binomial(&values, values.units(), rate, draws);
     }
 }
 
@@ -314,7 +315,7 @@ fn drawing_costs_what_the_faults_cost() {
         let fault = resolve(&network, &format!("model = 'bit-flip'\n{amount}"));
         for trial in 0..50 {
             let mut rng = Counting { rng: trial_stream(42, trial), words: 0 };
-            let faults = fault.draw(&mut rng).sites.len();
+            let faults = fault.draw(&mut rng).len();
             assert!(rng.words <= words_per_fault * faults + 1, "{amount}: {} for {faults}", rng.words);
         }
     }

@@ -3,12 +3,13 @@
 pub mod support;
 
 use serde::Deserialize;
-use support::{all_bits, fault, noise, with_values};
-use temper_core::execution::{ParameterId, Program, Workspace};
-use temper_core::fault::{Damage, FaultDraw, FaultError, trial_stream};
+use support::{all_bits, noise, resolve, with_values};
+use temper_core::execution::{Program, Workspace};
+use temper_core::fault::{Damage, FaultError, FaultSite, Reading, changes, strike, trial_stream, undo};
+use temper_core::memory::{Class, Memory, MemoryError};
 use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{GraphDescription, Network, ParameterKind};
-use temper_core::number::NumberFormat;
+use temper_core::number::{Codec, NumberFormat, Quantisation};
 
 /// A residual network with a batch norm after every convolution, small enough to strike every bit of it.
 fn resnet() -> Network {
@@ -24,9 +25,13 @@ fn resnet() -> Network {
     })
 }
 
-fn draw(network: &Network, toml: &str, trial: u64) -> FaultDraw {
-    let fault = fault(toml).resolve(network).unwrap_or_else(|error| panic!("{toml}\n{error}"));
+fn draw(network: &Network, toml: &str, trial: u64) -> Vec<FaultSite> {
+    let fault = resolve(network, toml).unwrap_or_else(|error| panic!("{toml}\n{error}"));
     fault.draw(&mut trial_stream(1, trial))
+}
+
+fn in_memory(network: &Network) -> Memory {
+    Memory::new(network, &[]).expect("nothing is stored in another format")
 }
 
 #[derive(Deserialize)]
@@ -53,40 +58,50 @@ fn every_fault_makes_the_golden_pattern_of_every_pattern() {
     ];
     assert_eq!(golden.fields, fields);
     assert_eq!(golden.rows.len(), 200);
+    let codec = Codec::fit(NumberFormat::F32, &Quantisation::default(), &[], 1).expect("no scale to fit");
     for [pattern, by_0, by_1, reversed, zeroed, flips] in &golden.rows {
         let (bits, by_0, by_1) = (hex(pattern), hex(by_0), hex(by_1));
-        let struck = |damage: Damage| damage.apply(NumberFormat::F32, f32::from_bits(bits)).to_bits();
+        let struck = |damage: Damage| {
+            let mut reading = Reading::of(f32::from_bits(bits));
+            damage.apply(&mut reading, |value| codec.encode(0, value), |word| codec.decode(0, word));
+            reading.value.to_bits()
+        };
         assert_eq!(struck(Damage::Negate), hex(reversed), "sign of {pattern}");
-        assert_eq!(struck(Damage::Zero), hex(zeroed), "zero for {pattern}");
+        assert_eq!(struck(Damage::Set(0.0)), hex(zeroed), "zero for {pattern}");
         assert_eq!(flips.len(), 32 * 8);
         for bit in 0..32 {
             let flipped = hex(&flips[bit as usize * 8..][..8]);
             let expected = |changed: u32| if changed >> bit & 1 == 1 { flipped } else { bits };
-            assert_eq!(struck(Damage::Flip(bit)), flipped, "bit {bit} of {pattern} flipped");
-            assert_eq!(struck(Damage::StuckAt0(bit)), expected(by_0), "bit {bit} of {pattern} at 0");
-            assert_eq!(struck(Damage::StuckAt1(bit)), expected(by_1), "bit {bit} of {pattern} at 1");
+            assert_eq!(struck(Damage::Flip(1 << bit)), flipped, "bit {bit} of {pattern} flipped");
+            assert_eq!(struck(Damage::StuckAt0(1 << bit)), expected(by_0), "bit {bit} of {pattern} at 0");
+            assert_eq!(struck(Damage::StuckAt1(1 << bit)), expected(by_1), "bit {bit} of {pattern} at 1");
         }
     }
 }
 
 /// Refused specifications, each with the variant's name and what its message must name: field, found, expected.
+const BITS: &str = "Field { field: \"bits\"";
 const REFUSED: [(&str, &str, &[&str]); 17] = [
-    ("model = 'bit-flip'\ncount = 1\nlayers = 'conv[1'", "Glob", &["layers", "conv[1"]),
+    ("model = 'bit-flip'\ncount = 1\nlayers = 'conv[1'", "Memory(Layers(Malformed", &["layers", "conv[1"]),
     (
         "model = 'bit-flip'\ncount = 1\nlayers = ['conv1', 'conv9']",
-        "NoLayer",
+        "Memory(Layers(NoMatch",
         &["layers", "conv9", "weight", "conv1"],
     ),
     (
         "model = 'zeroing'\ncount = 1\ntarget = 'bias'\nlayers = 'conv1'",
-        "NoLayer",
+        "Memory(Layers(NoMatch",
         &["layers", "conv1", "bias", "fc"],
     ),
-    ("model = 'zeroing'\ncount = 1\nlayers = []", "NoGlob", &["layers", "at least one glob", "empty list"]),
-    ("model = 'bit-flip'\ncount = 1\nbits = [3, 32]", "Bits", &["bits", "32", "0 to 31"]),
-    ("model = 'bit-flip'\ncount = 1\nbits = [3, 4, 3]", "Bits", &["bits", "[3, 4, 3]", "twice"]),
-    ("model = 'bit-flip'\ncount = 1\nbits = []", "Bits", &["bits", "empty"]),
-    ("model = 'zeroing'\ncount = 1\nbits = 'sign'", "Bits", &["bits", "zeroing", "leave bits out"]),
+    (
+        "model = 'zeroing'\ncount = 1\nlayers = []",
+        "Memory(Layers(Empty",
+        &["layers", "at least one selector", "empty list"],
+    ),
+    ("model = 'bit-flip'\ncount = 1\nbits = [3, 32]", BITS, &["bits", "32", "0 to 31"]),
+    ("model = 'bit-flip'\ncount = 1\nbits = [3, 4, 3]", BITS, &["bits", "[3, 4, 3]", "twice"]),
+    ("model = 'bit-flip'\ncount = 1\nbits = []", BITS, &["bits", "empty"]),
+    ("model = 'zeroing'\ncount = 1\nbits = 'sign'", BITS, &["bits", "zeroing", "leave bits out"]),
     ("model = 'bit-flip'", "Amount", &["exactly one", "count", "bit_error_rate", "found none"]),
     (
         "model = 'bit-flip'\ncount = 1\nvalue_fault_rate = 0.1",
@@ -95,7 +110,7 @@ const REFUSED: [(&str, &str, &[&str]); 17] = [
     ),
     (
         "model = 'sign-reversal'\nbit_error_rate = 0.1",
-        "RateOfBits",
+        "Field { field: \"bit_error_rate\"",
         &["bit_error_rate", "sign-reversal", "value_fault_rate"],
     ),
     ("model = 'bit-flip'\nbit_error_rate = 1.5", "Rate", &["bit_error_rate", "1.5", "0 to 1"]),
@@ -118,7 +133,7 @@ const REFUSED: [(&str, &str, &[&str]); 17] = [
 fn what_does_not_fit_the_network_is_refused_by_name() {
     let network = resnet();
     for (toml, variant, parts) in REFUSED {
-        let error = fault(toml).resolve(&network).expect_err(toml);
+        let error = resolve(&network, toml).expect_err(toml);
         assert!(format!("{error:?}").starts_with(variant), "{toml}: {error:?}");
         let message = error.to_string();
         assert!(parts.iter().all(|part| message.contains(part)), "{toml}: {message}");
@@ -132,16 +147,17 @@ fn a_network_without_the_target_is_refused() {
         {"name": "fc", "op": {"kind": "linear", "in_features": 4, "out_features": 2, "bias": false}}]}"#;
     let graph: GraphDescription = serde_json::from_str(graph).expect("valid JSON");
     let network = graph.build().expect("a sound network");
-    let error = fault("model = 'zeroing'\ntarget = 'bias'\ncount = 0").resolve(&network);
-    assert_eq!(error, Err(FaultError::NoTarget { target: "bias" }));
+    let error = resolve(&network, "model = 'zeroing'\ntarget = 'bias'\ncount = 0");
+    let target = Class::Bias.into();
+    assert_eq!(error, Err(FaultError::Memory(MemoryError::NoTarget { target })));
 }
 
 #[test]
 fn sites_are_counted_by_value_and_by_bit() {
     let network = resnet();
     let sites = |toml: &str| {
-        let fault = fault(toml).resolve(&network).expect("a sound fault");
-        (fault.values(), fault.sites())
+        let fault = resolve(&network, toml).expect("a sound fault");
+        (fault.units(), fault.sites())
     };
     assert_eq!(sites("model = 'bit-flip'\ncount = 1\nlayers = 'fc'"), (40, 40 * 32));
     assert_eq!(sites("model = 'bit-flip'\ncount = 1\nlayers = 'fc'\nbits = 'all'"), (40, 40 * 32));
@@ -156,7 +172,7 @@ fn sites_are_counted_by_value_and_by_bit() {
 }
 
 /// Strikes `draw`, hands the bits before and after to `check`, takes the strike back, and checks that nothing is left of it.
-fn strike_and_undo(network: &Network, draw: &FaultDraw, check: impl Fn(&[Vec<u32>], &[Vec<u32>])) {
+fn strike_and_undo(network: &Network, draw: &[FaultSite], check: impl Fn(&[Vec<u32>], &[Vec<u32>])) {
     let (program, mut weights) = Program::compile(network, &[], &[]);
     let mut workspace = Workspace::new(&program);
     let mut input = noise(3);
@@ -167,13 +183,16 @@ fn strike_and_undo(network: &Network, draw: &FaultDraw, check: impl Fn(&[Vec<u32
         workspace.output(&program).iter().map(|value| value.to_bits()).collect()
     };
     let (golden, before) = (output(&weights), all_bits(network, &weights));
-    let undo = draw.strike(&mut weights);
+    let pristine = weights.clone();
+    let noted = changes(&in_memory(network), draw);
+    strike(&noted, &mut weights);
     let after = all_bits(network, &weights);
     check(&before, &after);
     let changed: Vec<usize> = (0..before.len()).filter(|&id| before[id] != after[id]).collect();
-    let noted: std::collections::BTreeSet<usize> = undo.parameters().map(|id| id.0).collect();
-    assert!(changed.iter().all(|id| noted.contains(id)), "{changed:?} changed, {noted:?} noted");
-    undo.undo(&mut weights);
+    let of_parameters: std::collections::BTreeSet<usize> =
+        noted.iter().map(|change| change.parameter.0).collect();
+    assert!(changed.iter().eq(&of_parameters), "{changed:?} changed, {of_parameters:?} noted");
+    undo(&noted, &pristine, &mut weights);
     assert_eq!(all_bits(network, &weights), before);
     assert_eq!(output(&weights), golden);
 }
@@ -204,13 +223,16 @@ fn a_strike_changes_its_target_alone_and_is_undone() {
 #[test]
 fn a_strike_is_what_its_sites_say() {
     let network = resnet();
+    let memory = in_memory(&network);
     for trial in 0..20 {
         let draw = draw(&network, "model = 'bit-flip'\ncount = 50", trial);
         strike_and_undo(&network, &draw, |before, after| {
             let mut expected = before.to_vec();
-            for site in &draw.sites {
-                let Damage::Flip(bit) = site.damage else { panic!("{site:?}") };
-                expected[site.parameter.0][site.index] ^= 1 << bit;
+            for site in &draw {
+                let Damage::Flip(mask) = site.damage else { panic!("{site:?}") };
+                assert_eq!((mask.count_ones(), site.count), (1, 1));
+                let parameter = memory.tensor(site.tensor).parameter().expect("a weight");
+                expected[parameter.0][site.start] ^= mask as u32;
             }
             assert_eq!(after, expected);
         });
@@ -233,14 +255,14 @@ fn not_a_numbers_are_struck_and_restored_bit_for_bit() {
         "model = 'stuck-at-0'\nbits = 'exponent'\nbit_error_rate = 0.5",
     ] {
         let draw = draw(&network, toml, 4);
-        assert!(draw.sites.len() > 100);
+        assert!(draw.len() > 100);
         strike_and_undo(&network, &draw, |before, after| assert_ne!(before, after, "{toml}"));
     }
 }
 
 /// One draw after the other, as several `[[fault]]` entries act.
-fn in_turn(network: &Network, entries: &[&str]) -> FaultDraw {
-    FaultDraw { sites: entries.iter().flat_map(|toml| draw(network, toml, 9).sites).collect() }
+fn in_turn(network: &Network, entries: &[&str]) -> Vec<FaultSite> {
+    entries.iter().flat_map(|toml| draw(network, toml, 9)).collect()
 }
 
 #[test]
@@ -273,12 +295,14 @@ fn entries_that_strike_one_bit_act_in_order_and_are_undone_together() {
 #[test]
 fn a_fault_that_changes_nothing_is_not_noted() {
     let network = with_values(resnet(), |_| 1.0);
-    let (_, mut weights) = Program::compile(&network, &[], &[]);
+    let memory = in_memory(&network);
     // 1.0 is 0x3f80_0000: its sign reads 0 already.
     let idle = draw(&network, "model = 'stuck-at-0'\nbits = 'sign'\nbit_error_rate = 1", 0);
-    assert!(!idle.sites.is_empty());
-    assert_eq!(idle.strike(&mut weights).parameters().count(), 0);
+    assert!(!idle.is_empty());
+    assert_eq!(changes(&memory, &idle), []);
     let one = draw(&network, "model = 'stuck-at-1'\nbits = 'sign'\ncount = 1", 0);
-    let noted: Vec<ParameterId> = one.strike(&mut weights).parameters().collect();
-    assert_eq!(noted, [one.sites[0].parameter]);
+    let noted = changes(&memory, &one);
+    let [change] = noted.as_slice() else { panic!("{noted:?}") };
+    assert_eq!(Some(change.parameter), memory.tensor(one[0].tensor).parameter());
+    assert_eq!((change.index, change.value), (one[0].start, -1.0));
 }

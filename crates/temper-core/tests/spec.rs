@@ -5,10 +5,11 @@ pub mod support;
 use std::path::Path;
 
 use proptest::prelude::*;
-use support::{chain, digits_images, digits_model};
-use temper_core::campaign::{Campaign, CampaignSpec, SpecError, SweptValue};
+use support::{bind, chain, digits_images, digits_model};
+use temper_core::campaign::{AxisValues, CampaignSpec, SpecError, SweptValue, place_of};
 use temper_core::data::Split;
-use temper_core::fault::{BitSelection, ErrorModel, Layers, Target};
+use temper_core::fault::{BitSelection, ErrorModel};
+use temper_core::memory::{Class, Layers};
 use temper_core::number::{BitField, NumberFormat};
 
 /// Every table, with every key but those that exclude each other.
@@ -62,21 +63,23 @@ fn every_key_is_read() {
     let [fault] = spec.faults.as_slice() else { panic!("{:?}", spec.faults) };
     assert_eq!(
         (fault.target, fault.format, fault.model),
-        (Target::Weight, NumberFormat::F32, ErrorModel::BitFlip)
+        (Class::Weight.into(), Some(NumberFormat::F32), Some(ErrorModel::BitFlip))
     );
     assert_eq!(fault.layers, Layers::Many(vec!["conv*".to_owned(), "fc2".to_owned()]));
     assert_eq!(fault.bits, Some(BitSelection::Field(BitField::Exponent)));
     assert_eq!((fault.count, fault.bit_error_rate, fault.value_fault_rate), (None, None, None));
-    assert_eq!(spec.sweep.and_then(|sweep| sweep.count), Some(vec![0, 1, 2, 5]));
-    assert_eq!(spec.trials.count, 100);
+    let counts = [0, 1, 2, 5].map(SweptValue::Integer).to_vec();
+    assert_eq!(spec.sweep.axes, [("count".to_owned(), AxisValues::List(counts))]);
+    assert_eq!(spec.trials.count, Some(100));
 }
 
 #[test]
 fn what_is_left_out_has_its_default() {
     let spec = parse(LEAST);
-    assert_eq!((spec.data.split, spec.data.limit, &spec.sweep), (Split::Test, None, &None));
+    assert_eq!((spec.data.split, spec.data.limit, spec.sweep.is_empty()), (Split::Test, None, true));
     let fault = &spec.faults[0];
-    assert_eq!((fault.target, fault.format, &fault.bits), (Target::Weight, NumberFormat::F32, &None));
+    assert_eq!((fault.target, fault.format, &fault.bits), (Class::Weight.into(), None, &None));
+    assert!(spec.storage.is_empty() && !spec.record.predictions && !spec.needs_calibration());
     assert_eq!(fault.layers, Layers::One("*".to_owned()));
 }
 
@@ -98,31 +101,44 @@ fn other_forms_are_read() {
         ("[sweep]\ncount = [0, 1, 2, 5]", ""),
         ("[trials]", "[[fault]]\nmodel = \"sign-reversal\"\n[trials]"),
         ("seed = 42", "seed = 9223372036854775807"),
+        ("bits = \"exponent\"", "bits = { from = 3, to = 30 }\nburst_bits = 2\nlifetime = \"transient\""),
+        ("model = \"bit-flip\"\nbits = \"exponent\"", "model = \"set-value\"\nvalue = inf"),
+        (
+            "model = \"bit-flip\"\nbits = \"exponent\"",
+            "model = \"gaussian\"\nsigma = 0.1\nmode = \"multiplicative\"",
+        ),
+        ("count = [0, 1, 2, 5]", "value = [0.5, -inf]\nformat = [\"f16\", \"int8\"]\nlayer = \"each\""),
+        ("[sweep]\ncount", "[sweep]\nfault.1.count"),
+        ("count = 100", "precision = { half_width = 0.01, min = 10, max = 100 }"),
+        ("count = 100", "statistical = { margin = 0.01, confidence = 0.99 }"),
+        ("count = 100", "exhaustive = true"),
+        (
+            "[trials]",
+            "[[storage]]\ntarget = \"weight\"\nformat = \"int8\"\ngranularity = \"channel\"\n\
+             range = { percentile = 99.9 }\n[record]\npredictions = true\n[calibration]\nlimit = 3\n[trials]",
+        ),
     ] {
         let toml = FULL.replacen(from, to, 1);
         assert_ne!(toml, FULL, "{from}");
         let spec = parse(&toml);
         // As kept in `campaign.json`.
         let json = serde_json::to_string(&spec).expect("plain data");
-        assert_eq!(serde_json::from_str::<CampaignSpec>(&json).expect("reads back"), spec);
+        assert_eq!(serde_json::from_str::<CampaignSpec>(&json).expect("reads back"), spec, "{to}");
     }
 }
 
 /// Changes of [`FULL`] that TOML itself or the form refuses, and what the message must hold besides the line.
-const MALFORMED: [(&str, &str, usize, &[&str]); 38] = [
+const MALFORMED: [(&str, &str, usize, &[&str]); 32] = [
     ("seed = 42", "seed = 42\nthreads = 2", 2, &["unknown field `threads`", "`seed`"]),
     ("limit", "images", 9, &["unknown field `images`", "`limit`"]),
     ("file = \"", "hash = 1\nfile = \"", 4, &["unknown field `hash`", "`file`"]),
     ("target =", "goal =", 12, &["unknown field `goal`", "`target`"]),
-    ("count = [0", "counts = [0", 19, &["unknown field `counts`", "`bit_error_rate`"]),
     ("[trials]\n", "[trials]\nmax = 3\n", 22, &["unknown field `max`", "`count`"]),
     ("[sweep]", "[sweeps]", 18, &["unknown field `sweeps`", "`sweep`"]),
     ("seed = 42", "", 1, &["missing field `seed`"]),
     ("[model]\nfile = \"models/digits-cnn.safetensors\"", "", 1, &["missing field `model`"]),
     ("file = \"models/digits-cnn.safetensors\"", "", 3, &["missing field `file`"]),
     ("set = \"digits\"", "", 6, &["missing field `set`"]),
-    ("model = \"bit-flip\"", "", 11, &["missing field `model`"]),
-    ("count = 100", "", 21, &["missing field `count`"]),
     ("[trials]\ncount = 100", "", 1, &["missing field `trials`"]),
     ("seed = 42", "seed = \"42\"", 1, &["string \"42\"", "u64"]),
     ("seed = 42", "seed = 4.2", 1, &["floating point `4.2`", "u64"]),
@@ -133,19 +149,16 @@ const MALFORMED: [(&str, &str, usize, &[&str]); 38] = [
     ("\"test\"", "\"validation\"", 8, &["`validation`", "`train`", "`test`"]),
     ("limit = 200", "limit = -1", 9, &["integer `-1`", "usize"]),
     ("limit = 200", "limit = \"all\"", 9, &["string \"all\"", "usize"]),
-    ("\"weight\"", "\"activations\"", 12, &["`activations`", "`weight`", "`bias`"]),
-    ("\"f32\"", "\"f31\"", 14, &["\"f31\" is not a number format", "f32"]),
+    ("\"weight\"", "\"activations\"", 12, &["\"activations\"", "weight", "bias"]),
+    ("\"f32\"", "\"f31\"", 14, &["\"f31\"", "f32"]),
     ("\"bit-flip\"", "\"bitflip\"", 15, &["`bitflip`", "`bit-flip`", "`stuck-at-0`", "`zeroing`"]),
     ("\"exponent\"", "\"exponents\"", 16, &["\"all\"", "\"exponent\"", "list of bits"]),
     ("\"exponent\"", "[1, -2]", 16, &["\"all\"", "\"exponent\"", "list of bits"]),
     ("\"exponent\"", "7", 16, &["\"all\"", "\"exponent\"", "list of bits"]),
-    ("[\"conv*\", \"fc2\"]", "[\"conv*\", 2]", 13, &["glob", "list of globs"]),
-    ("[\"conv*\", \"fc2\"]", "true", 13, &["glob", "list of globs"]),
-    ("[0, 1, 2, 5]", "3", 19, &["integer `3`", "a sequence"]),
-    ("[0, 1, 2, 5]", "[0, -1]", 19, &["integer `-1`", "u64"]),
-    ("[0, 1, 2, 5]", "[0, 1.5]", 19, &["floating point `1.5`", "u64"]),
-    ("count = [0, 1, 2, 5]", "bit = [4294967296]", 19, &["integer `4294967296`", "u32"]),
-    ("count = [0, 1, 2, 5]", "bit_error_rate = [\"1e-3\"]", 19, &["string \"1e-3\"", "f64"]),
+    ("[\"conv*\", \"fc2\"]", "[\"conv*\", 2]", 13, &["a selector", "list of selectors"]),
+    ("[\"conv*\", \"fc2\"]", "true", 13, &["a selector", "list of selectors"]),
+    ("[0, 1, 2, 5]", "3", 19, &["list of values", "\"each\""]),
+    ("[0, 1, 2, 5]", "[[1]]", 19, &["list of values", "\"each\""]),
     ("count = 100", "count = 1e2", 22, &["floating point `100.0`", "u64"]),
     ("count = 100", "count = -100", 22, &["integer `-100`", "u64"]),
 ];
@@ -163,60 +176,138 @@ fn malformed_specifications_are_refused_with_line_and_reason() {
     }
 }
 
-/// Changes of [`FULL`] that are well formed but make no sense, and the whole message.
-const SENSELESS: [(&str, &str, &str); 13] = [
-    ("count = 100", "count = 0", "[trials] count: expected at least one, found none"),
-    ("limit = 200", "limit = 0", "[data] limit: expected at least one, found none"),
-    ("[0, 1, 2, 5]", "[]", "count: expected at least one, found none"),
+/// Changes of [`FULL`] that are well formed but make no sense, where they point, and the whole message.
+const SENSELESS: [(&str, &str, usize, &str); 33] = [
+    ("count = 100", "count = 0", 22, "trials, count: expected at least 1, found 0"),
     (
-        "count = [0, 1, 2, 5]",
+        "count = 100",
         "",
-        "[sweep]: expected exactly one of count, bit_error_rate, value_fault_rate and bit, found none",
+        21,
+        "trials: expected exactly one of count, precision, statistical and exhaustive, found none",
     ),
     (
-        "[sweep]",
-        "[sweep]\nbit = [3]",
-        "[sweep]: expected exactly one of count, bit_error_rate, value_fault_rate and bit, found count and bit",
+        "count = 100",
+        "count = 1\nexhaustive = true",
+        21,
+        "trials: expected exactly one of count, precision, statistical and exhaustive, found count and exhaustive",
     ),
     (
-        "[sweep]",
-        "[sweep]\nbit_error_rate = []\nvalue_fault_rate = [0.5]",
-        "[sweep]: expected exactly one of count, bit_error_rate, value_fault_rate and bit, found count and \
-         bit_error_rate and value_fault_rate",
+        "count = 100",
+        "exhaustive = false",
+        22,
+        "trials, exhaustive: expected true; for anything else give count",
     ),
-    ("[0, 1, 2, 5]", "[0, 1, 2, 1]", "[sweep] count: 1 occurs twice"),
-    ("count = [0, 1, 2, 5]", "bit = [31, 31]", "[sweep] bit: 31 occurs twice"),
+    (
+        "count = 100",
+        "statistical = { margin = 1.5, confidence = 0.99 }",
+        22,
+        "trials, statistical, margin: expected between 0 and 1, found 1.5",
+    ),
+    (
+        "count = 100",
+        "statistical = { margin = 0.01, confidence = 0.99, proportion = nan }",
+        22,
+        "trials, statistical, proportion: expected between 0 and 1, found NaN",
+    ),
+    (
+        "count = 100",
+        "precision = { half_width = 0.01, min = 1, max = 9 }",
+        22,
+        "trials, precision: found 1 draws before the first look, expected at least 2",
+    ),
+    ("limit = 200", "limit = 0", 9, "data, limit: expected at least 1, found 0"),
+    (
+        "limit = 200",
+        "selection_seed = 3",
+        9,
+        "data, selection_seed: all images are used; give a limit to choose some of them",
+    ),
+    (
+        "[trials]",
+        "[calibration]\nlimit = 0\n[trials]",
+        22,
+        "calibration, limit: expected at least 1, found 0",
+    ),
+    ("[0, 1, 2, 5]", "[]", 19, "sweep, count: expected at least one, found none"),
+    ("[0, 1, 2, 5]", "[0, 1, 2, 1]", 19, "sweep, count: 1 occurs twice"),
+    ("count = [0, 1, 2, 5]", "bit = [31, 31]", 19, "sweep, bit: 31 occurs twice"),
+    ("count = [0, 1, 2, 5]", "layer = ['fc1', 'fc1']", 19, "sweep, layer: fc1 occurs twice"),
     (
         "count = [0, 1, 2, 5]",
         "bit_error_rate = [1e-6, 0.000001]",
-        "[sweep] bit_error_rate: 1e-6 occurs twice",
+        19,
+        "sweep, bit_error_rate: 1e-6 occurs twice",
     ),
-    ("count = [0, 1, 2, 5]", "value_fault_rate = [0.0, 0]", "[sweep] value_fault_rate: 0 occurs twice"),
-    ("count = [0, 1, 2, 5]", "value_fault_rate = [0, -0.0]", "[sweep] value_fault_rate: -0 occurs twice"),
+    ("count = [0, 1, 2, 5]", "value_fault_rate = [0.0, 0]", 19, "sweep, value_fault_rate: 0 occurs twice"),
+    ("count = [0, 1, 2, 5]", "value_fault_rate = [0, -0.0]", 19, "sweep, value_fault_rate: -0 occurs twice"),
+    ("count = [0, 1, 2, 5]", "value = [nan, nan]", 19, "sweep, value: NaN occurs twice"),
+    ("count = [0", "counts = [0", 19, "sweep, counts: unknown field"),
+    ("[0, 1, 2, 5]", "[0, -1]", 19, "sweep, count: invalid value: integer `-1`, expected u64"),
+    ("[0, 1, 2, 5]", "[0, 1.5]", 19, "sweep, count: invalid type: floating point `1.5`, expected u64"),
+    ("[0, 1, 2, 5]", "[0, '1']", 19, "sweep, count: invalid type: string \"1\", expected u64"),
+    ("count = [0, 1, 2, 5]", "bit = [4294967296]", 19, "sweep, bit: expected \"all\""),
     (
-        "count = 100",
-        "count = 9223372036854775807",
-        "[trials] count: 4 conditions of 9223372036854775807 draws are more trials than can be numbered",
+        "count = [0, 1, 2, 5]",
+        "bit_error_rate = ['1e-3']",
+        19,
+        "sweep, bit_error_rate: invalid type: string \"1e-3\"",
     ),
     (
-        "count = 100",
-        "count = 4611686018427387904",
-        "[trials] count: 4 conditions of 4611686018427387904 draws are more trials than can be numbered",
+        "count = [0, 1, 2, 5]",
+        "format = ['int8', 'int80']",
+        19,
+        "sweep, format: \"int80\" is not a number format",
+    ),
+    ("[0, 1, 2, 5]", "'each'", 19, "sweep, count: only layer and bit have an \"each\"; expected a list"),
+    ("count = [0", "fault.2.count = [0", 19, "sweep, fault.2.count: there is no entry 2; expected 1 to 1"),
+    (
+        "count = [0",
+        "\"fault.0.count\" = [0",
+        19,
+        "sweep, fault.0.count: there is no entry 0; expected 1 to 1",
+    ),
+    (
+        "count = [0",
+        "storage.1.format = [0",
+        19,
+        "sweep, storage.1.format: there is no entry 1, nor any other",
+    ),
+    (
+        "count = [0",
+        "trials.count = [0",
+        19,
+        "sweep, trials.count: expected a field of the faults, fault.N.FIELD or storage.N.FIELD",
+    ),
+    (
+        "count = [0",
+        "bits = [1]\nfault.1.bit = [2, 3]\ncount = [0",
+        20,
+        "sweep, fault.1.bit: another axis gives fault 1 its bits already",
+    ),
+    ("count = [0", "list = ['a.csv']\ncount = [0", 19, "sweep, list: the faults of a list cannot be swept"),
+    (
+        "model = \"bit-flip\"",
+        "list = \"faults.csv\"",
+        15,
+        "fault 1, list: a list says all there is of its faults; leave every other field out",
     ),
 ];
 
 #[test]
-fn senseless_specifications_are_refused_by_name() {
-    for (from, to, expected) in SENSELESS {
+fn senseless_specifications_are_refused_by_name_and_place() {
+    for (from, to, line, expected) in SENSELESS {
         let toml = FULL.replacen(from, to, 1);
         assert_ne!(toml, FULL, "{from}");
         let error = CampaignSpec::parse(&toml).expect_err(&toml);
-        assert_eq!(error.to_string(), expected);
+        assert!(error.to_string().starts_with(expected), "{to}: {error}");
+        let SpecError::Value { path, .. } = &error else { panic!("{error:?}") };
+        let place = place_of(&toml, path).expect("a place in the text");
+        assert!(place.starts_with(&format!("line {line}: ")), "{to}: {place}");
     }
     // Written as a list, not as tables.
     let toml = "seed = 1\nfault = []\nmodel.file = 'm'\ndata.set = 'digits'\ntrials.count = 1";
     let error = CampaignSpec::parse(toml).expect_err("no fault");
-    assert_eq!(error.to_string(), "[[fault]]: expected at least one, found none");
+    assert_eq!(error.to_string(), "fault: expected at least one, found none");
     assert!(CampaignSpec::parse("").is_err());
 }
 
@@ -224,13 +315,18 @@ fn senseless_specifications_are_refused_by_name() {
 fn enormous_campaigns_are_planned_without_being_listed() {
     let toml = FULL.replace("count = 100", "count = 4611686018427387903").replace("limit = 200", "");
     let (model, data) = (digits_model(), digits_images(3));
-    let campaign =
-        Campaign::new(&parse(&toml), &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = bind(&parse(&toml), &model, &data).expect("it fits");
     assert_eq!(campaign.plan().len(), u64::MAX - 3);
     assert_eq!(campaign.plan().trials().nth(9).map(|trial| (trial.condition, trial.draw)), Some((1, 2)));
+    // Not even enormous numbers overflow.
+    for count in ["9223372036854775807", "4611686018427387904"] {
+        let toml = FULL.replace("count = 100", &format!("count = {count}"));
+        let error = bind(&parse(&toml), &model, &data).expect_err("more than 2^64 trials");
+        assert_eq!(error.to_string(), "trials: more trials than can be numbered");
+    }
     // Faults without number are refused before anything is made of them.
     let toml = FULL.replace("[0, 1, 2, 5]", "[1, 1152921504606846976]");
-    let error = Campaign::new(&parse(&toml), &model.network, &model.preprocessing, &data);
+    let error = bind(&parse(&toml), &model, &data);
     let message = chain(&error.expect_err("more than there are sites"));
     assert!(message.starts_with("fault 1, count = 1152921504606846976: count: "), "{message}");
 }
@@ -257,6 +353,15 @@ count
 bit
 bits
 layers
+"each"
+storage.1.
+fault.1.
+precision
+statistical
+exhaustive = true
+lifetime = "transient"
+target = "activation"
+format = "int8"
 bit_error_rate
 value_fault_rate
 =
@@ -303,7 +408,7 @@ proptest! {
         let toml: String = text.into_iter().collect();
         if let Ok(spec) = CampaignSpec::parse(&toml) {
             let (model, data) = (digits_model(), digits_images(1));
-            let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data);
+            let campaign = bind(&spec, &model, &data);
             if let Ok(campaign) = campaign {
                 prop_assert!(!campaign.plan().is_empty());
                 prop_assert!(campaign.plan().trials().next().is_some());

@@ -160,6 +160,13 @@ impl<'a> Campaign<'a> {
         golden.runs[self.conditions[condition].variant].correct
     }
 
+    /// The golden run of a condition: the network's outputs for all images.
+    ///
+    /// **Shapes**: `[images, classes]`.
+    pub fn golden_logits<'g>(&self, golden: &'g super::Golden, condition: usize) -> &'g [f32] {
+        &golden.runs[self.conditions[condition].variant].logits
+    }
+
     /// The memory in which a condition stores the network.
     pub fn memory(&self, condition: usize) -> &Memory {
         &self.variants[self.conditions[condition].variant].memory

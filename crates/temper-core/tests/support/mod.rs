@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod brute;
 pub mod networks;
 
 pub mod directory;
@@ -9,10 +10,11 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use temper_core::Tensor;
-use temper_core::campaign::{Campaign, CampaignSpec, Golden, Observer, Trial, TrialRecord};
+use temper_core::campaign::{Campaign, CampaignError, CampaignSpec, Golden, Observer, Trial, TrialRecord};
 use temper_core::data::{Dataset, Split, digits};
 use temper_core::execution::{ParameterId, Weights};
-use temper_core::fault::FaultSpec;
+use temper_core::fault::{Fault, FaultError, FaultSpec, Number};
+use temper_core::memory::Memory;
 use temper_core::network::{Model, Network};
 
 /// A file of the repository's `fixtures` folder.
@@ -58,6 +60,29 @@ pub fn with_values(network: Network, mut value: impl FnMut(&str) -> f32) -> Netw
 /// One `[[fault]]`, without its header.
 pub fn fault(toml: &str) -> FaultSpec {
     toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}\n{error}"))
+}
+
+/// The network in `f32`, with taps where the fault strikes activations.
+pub fn memory(network: &Network, fault: &FaultSpec) -> Memory {
+    let mut memory = Memory::new(network, &[]).expect("nothing is stored in another format");
+    memory.add_taps(fault.target, &fault.layers, fault.place).expect("the selectors choose something");
+    memory.calibrate(&[]);
+    memory
+}
+
+/// One `[[fault]]` in a network stored in `f32`.
+pub fn resolve(network: &Network, toml: &str) -> Result<Fault, FaultError> {
+    fault(toml)
+        .resolve(&Memory::new(network, &[]).expect("nothing is stored in another format"), Number::Specified)
+}
+
+/// A specification against a network and its images.
+pub fn bind<'a>(
+    spec: &CampaignSpec,
+    model: &Model,
+    data: &'a Dataset,
+) -> Result<Campaign<'a>, CampaignError> {
+    Campaign::new(spec, &model.network, &model.preprocessing, data, None)
 }
 
 /// A campaign on the digits, from all but its seed, model and data.
