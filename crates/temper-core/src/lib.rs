@@ -11,8 +11,10 @@
 //! - [`execution`]: a network compiled for running, whose weights are struck in place.
 //! - [`campaign`]: a [`Campaign`](campaign::Campaign) plans trials, runs them and keeps a
 //!   [`TrialRecord`](campaign::TrialRecord) of each.
-//! - [`statistics`]: an [`Estimate`](statistics::Estimate) is what records amount to.
+//! - [`statistics`]: an [`Estimate`](statistics::Estimate) is a point with an interval.
+//! - [`analysis`]: what records amount to: summaries, vulnerability, comparisons, verdicts.
 
+pub mod analysis;
 mod atomic;
 pub mod campaign;
 pub mod data;

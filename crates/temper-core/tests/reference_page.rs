@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
-use temper_core::campaign::{
-    CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, TrialsSpec,
-};
+use temper_core::campaign::{CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, TrialsSpec};
 use temper_core::fault::{ErrorModel, FaultSpec, ListedFault};
 use temper_core::memory::StorageSpec;
 
@@ -52,7 +50,8 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 #[test]
 fn every_error_model_is_documented() {
     let page = page();
-    let row = page.lines().find(|line| line.starts_with("| `model` | `\"bit-flip\"`")).expect("a row of models");
+    let row =
+        page.lines().find(|line| line.starts_with("| `model` | `\"bit-flip\"`")).expect("a row of models");
     for model in ErrorModel::ALL {
         assert!(row.contains(&format!("\"{}\"", model.name())), "{}", model.name());
     }
@@ -62,12 +61,14 @@ fn every_error_model_is_documented() {
 fn every_example_is_a_specification() {
     let page = page();
     let head = "seed = 1\nmodel.file = \"m\"\ndata.set = \"digits\"\n";
-    let examples: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(examples.len() >= 6);
     for example in examples {
         let mut text = example.to_owned();
         if !text.contains("seed =") {
-            text = format!("{head}{}{text}", if text.contains("[trials]") { "" } else { "trials.count = 1\n" });
+            text =
+                format!("{head}{}{text}", if text.contains("[trials]") { "" } else { "trials.count = 1\n" });
         }
         CampaignSpec::parse(&text).unwrap_or_else(|error| panic!("{example}\n{error}"));
     }

@@ -21,7 +21,6 @@ mod resolver;
 mod shard;
 mod spec;
 mod store;
-mod summary;
 mod sweep;
 mod trials;
 mod variant;
@@ -39,6 +38,5 @@ pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
 };
 pub use store::{AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenInfo, Records, StoreError};
-pub use summary::{ConditionSummary, summarise};
 pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue};
 pub use trials::{Precision, Statistical, TrialsSpec};

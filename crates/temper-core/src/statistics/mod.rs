@@ -3,9 +3,10 @@
 //! Pure functions on plain numbers; `docs/statistics.md` lists every formula with its source, assumptions and measured
 //! coverage.
 //!
-//! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles()`], and strata recombined ([`stratified_mean`]);
-//! - a share: [`Proportion`], [`yield_at_least`], and failures in time ([`fit_total`]);
-//! - two means: [`paired()`], [`unpaired`];
+//! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles()`], and strata recombined ([`stratified_mean`],
+//!   [`stratified_fraction`]);
+//! - a share: [`Proportion`], [`yield_at_least`], [`stratified_share`], and failures in time ([`fit_total`]);
+//! - two means: [`paired()`], [`unpaired`], and many such tests at once ([`holm()`]);
 //! - how many: [`sample_size()`] before a campaign, [`StoppingRule`] during one.
 
 mod beta;
@@ -13,11 +14,13 @@ mod bootstrap;
 mod error;
 mod estimate;
 mod fit;
+mod holm;
 mod hypergeometric;
 mod normal;
 mod paired;
 mod proportion;
 mod quantiles;
+mod recombine;
 mod sample_size;
 mod sequential;
 mod strata;
@@ -29,9 +32,11 @@ pub use bootstrap::{RESAMPLES, bca_interval};
 pub use error::StatisticsError;
 pub use estimate::{Estimate, t_interval};
 pub use fit::{BITS_PER_MEGABIT, FitEstimate, FitPart, fit_total};
+pub use holm::holm;
 pub use paired::{MeanDifference, PairedComparison, paired, unpaired};
 pub use proportion::Proportion;
 pub use quantiles::quantiles;
+pub use recombine::{IntervalEstimate, fraction_interval, stratified_fraction, stratified_share};
 pub use sample_size::{margin, normal_quantile, sample_size, table_quantile, unrounded_sample_size};
 pub use sequential::{Decision, Guard, Looks, StoppingRule};
 pub use strata::{StratifiedMean, Stratum, stratified_mean};

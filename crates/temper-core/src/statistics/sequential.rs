@@ -166,7 +166,7 @@ impl StoppingRule {
 }
 
 /// The q of [`Guard`]: the share beyond an extreme of n draws that is exceeded with a probability of at most `error`.
-fn unseen_share(n: usize, error: f64) -> f64 {
+pub(super) fn unseen_share(n: usize, error: f64) -> f64 {
     -libm::expm1(libm::log(error) / n as f64)
 }
 

@@ -7,18 +7,20 @@ use super::paired::mean_and_variance;
 use super::proportion::check_part;
 use super::student;
 
-/// One stratum (a layer, a bit): how large it is and what was drawn of it without replacement.
+/// One stratum (a layer, a bit): how large it is and what was drawn of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Stratum {
-    population: u64,
-    draws: u64,
-    mean: f64,
+    pub(super) population: u64,
+    pub(super) draws: u64,
+    /// Whether no unit was drawn twice.
+    distinct: bool,
+    pub(super) mean: f64,
     /// s², with n − 1 in the divisor; `None` for a single draw.
     variance: Option<f64>,
 }
 
 impl Stratum {
-    /// A stratum of `population` units, from the values of those drawn.
+    /// A stratum of `population` units, from the values of those drawn without replacement.
     ///
     /// # Errors
     /// If there is no value, more than there are units, or one that is not finite.
@@ -27,11 +29,27 @@ impl Stratum {
         check_draws(population, draws)?;
         check_finite("a draw of the stratum", values)?;
         let (mean, variance) = mean_and_variance(values);
-        Ok(Self { population, draws, mean, variance: (draws > 1).then_some(variance) })
+        Ok(Self { population, draws, distinct: true, mean, variance: (draws > 1).then_some(variance) })
     }
 
-    /// A stratum of `population` units of which `trials` were drawn and `successes` of them had the property counted: the same
-    /// as draws of 1 and 0.
+    /// A stratum of `population` units, from the values of draws that were independent of each other: a unit may be among them several
+    /// times, and there is no correction for a finite population.
+    ///
+    /// # Errors
+    /// If there is no value or no unit, or one value is not finite.
+    pub fn from_independent_draws(population: u64, values: &[f64]) -> Result<Self, StatisticsError> {
+        let draws = values.len() as u64;
+        check_draws(population.max(draws), draws)?;
+        if population == 0 {
+            return Err(StatisticsError::TooFew { name: "units in a stratum", found: 0, needed: 1 });
+        }
+        check_finite("a draw of the stratum", values)?;
+        let (mean, variance) = mean_and_variance(values);
+        Ok(Self { population, draws, distinct: false, mean, variance: (draws > 1).then_some(variance) })
+    }
+
+    /// A stratum of `population` units of which `trials` were drawn without replacement and `successes` of them had the property counted: the same as
+    /// draws of 1 and 0.
     ///
     /// # Errors
     /// If there is no trial, more trials than units or more successes than trials.
@@ -40,12 +58,22 @@ impl Stratum {
         check_part(("successes", successes), ("trials", trials))?;
         let mean = successes as f64 / trials as f64;
         let variance = (trials > 1).then(|| mean * (trials - successes) as f64 / (trials - 1) as f64);
-        Ok(Self { population, draws: trials, mean, variance })
+        Ok(Self { population, draws: trials, distinct: true, mean, variance })
     }
 
-    /// Whether every unit has been drawn.
-    fn is_complete(&self) -> bool {
-        self.draws == self.population
+    /// Whether every unit is known to have been drawn.
+    pub(super) fn is_complete(&self) -> bool {
+        self.distinct && self.draws == self.population
+    }
+
+    /// Whether draws differ from each other, so that their variance says something of the mean's error.
+    pub(super) fn varies(&self) -> bool {
+        self.variance.is_some_and(|variance| variance > 0.0)
+    }
+
+    /// The share of units that may not have been drawn, 0..=1: `1 − n/N` without replacement.
+    pub(super) fn unseen(&self) -> f64 {
+        if self.distinct { (self.population - self.draws) as f64 / self.population as f64 } else { 1.0 }
     }
 }
 
@@ -66,7 +94,7 @@ pub struct StratifiedMean {
     pub draws: u64,
     /// `Σ Wₕ ȳₕ` with `Wₕ = Nₕ / N`: unbiased, however draws are divided among strata.
     pub mean: f64,
-    /// Root of `Σ Wₕ² (1 − nₕ/Nₕ) sₕ² / nₕ`; `None` if a stratum that is not complete has a single draw.
+    /// Root of `Σ Wₕ² (1 − nₕ/Nₕ) sₕ² / nₕ`, without `1 − nₕ/Nₕ` where draws were independent; `None` if a stratum that is not complete has a single draw.
     pub standard_error: Option<f64>,
     /// Satterthwaite's degrees of freedom; `None` without a standard error or if it is 0.
     pub degrees_of_freedom: Option<f64>,
@@ -80,8 +108,9 @@ pub struct StratifiedMean {
 /// degrees of freedom after Satterthwaite, 1946). For fault injection by layer or by bit: Ruospo et al.,
 /// "Assessing convolutional neural networks reliability through statistical fault injections", DATE 2023.
 ///
-/// A mean over pooled draws would be biased unless every stratum were sampled in proportion to its size. A stratum whose draws
-/// are all equal adds nothing to the standard error: where a rare outcome has not been met, the interval is too narrow.
+/// A mean over pooled draws would be biased unless every stratum were sampled in proportion to its size. A stratum whose draws are
+/// all equal adds nothing to the standard error: where a rare outcome has not been met, the interval is too narrow; for fractions there is
+/// [`stratified_fraction`](super::stratified_fraction).
 ///
 /// # Errors
 /// If there is no stratum, or if the confidence level does not lie between 0 and 1.
@@ -96,10 +125,9 @@ pub fn stratified_mean(strata: &[Stratum], confidence: f64) -> Result<Stratified
     // Each stratum's part of the variance; its square over its degrees of freedom goes into Satterthwaite's.
     let (mut variance, mut squares) = (Some(0.0), 0.0);
     for stratum in strata.iter().filter(|stratum| !stratum.is_complete()) {
-        let part = stratum.variance.map(|variance| {
-            let left = (stratum.population - stratum.draws) as f64 / stratum.population as f64;
-            weight(stratum).powi(2) * left * variance / stratum.draws as f64
-        });
+        let part = stratum
+            .variance
+            .map(|variance| weight(stratum).powi(2) * stratum.unseen() * variance / stratum.draws as f64);
         variance = variance.zip(part).map(|(sum, part)| sum + part);
         squares += part.map_or(0.0, |part| part * part / (stratum.draws - 1) as f64);
     }
