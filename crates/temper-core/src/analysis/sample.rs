@@ -41,7 +41,7 @@ impl Unit {
             Some(SweptValue::Text(lifetime)) => lifetime == "transient",
             _ => fault.lifetime == Some(Lifetime::Transient),
         };
-        if transient || fault.list.is_some() {
+        if transient || fault.is_listed() {
             Self::Chip
         } else if spec.trials.statistical.is_some() {
             Self::DistinctFault

@@ -240,18 +240,27 @@ impl<'a> Campaign<'a> {
         faults.transient_tensors().any(|id| memory.tensor(id).parameter().is_some())
     }
 
+    /// The sites of a trial that strike every image, in the order of the faults.
+    pub fn permanent_sites(&self, trial: Trial) -> Vec<FaultSite> {
+        self.faults_of(trial).permanent().copied().collect()
+    }
+
+    /// All sites of a trial that strike one image, if any are drawn anew for every image.
+    pub fn transient_sites(&self, trial: Trial, image: u64) -> Option<Vec<FaultSite>> {
+        let faults = self.faults_of(trial);
+        faults.has_transient().then(|| self.sites_of_image(trial, &faults, image))
+    }
+
     /// The faults of a trial as rows of a list: those that strike every image, or where any is drawn anew, those of every image.
     pub fn listed_faults(&self, trial: Trial) -> FaultList {
-        let faults = self.faults_of(trial);
         let memory = &self.variant_of(trial).memory;
-        let row = |image, site: &FaultSite| ListedFault::of_site(memory, None, image, site);
-        if !faults.has_transient() {
-            return faults.permanent().map(|site| row(None, site)).collect();
-        }
-        let of_image = |image: u64| {
-            let sites = self.sites_of_image(trial, &faults, image);
-            sites.iter().map(|site| row(Some(image), site)).collect::<FaultList>()
+        let rows = |image: Option<u64>, sites: Vec<FaultSite>| -> FaultList {
+            sites.iter().map(|site| ListedFault::of_site(memory, None, image, site)).collect()
         };
+        if !self.faults_of(trial).has_transient() {
+            return rows(None, self.permanent_sites(trial));
+        }
+        let of_image = |image| rows(Some(image), self.transient_sites(trial, image).unwrap_or_default());
         (0..self.images() as u64).flat_map(of_image).collect()
     }
 }

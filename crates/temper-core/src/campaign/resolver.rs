@@ -49,7 +49,7 @@ impl Resolver<'_> {
     ) -> Result<Vec<SweptValue>, CampaignError> {
         let memory = self.memory(combination)?;
         let mut values: Vec<SweptValue> = Vec::new();
-        for (i, fault) in combination.faults.iter().enumerate().filter(|(_, fault)| fault.list.is_none()) {
+        for (i, fault) in combination.faults.iter().enumerate().filter(|(_, fault)| !fault.is_listed()) {
             let error = |source| fault_error(i + 1, combination, source);
             let tensors = memory
                 .select(fault.target, &fault.layers, fault.place)
@@ -128,7 +128,7 @@ impl Resolver<'_> {
             Sampling::Independent => Number::Specified,
             Sampling::Distinct | Sampling::Exhaustive => Number::One,
         };
-        if number == Number::One && (combination.faults.len() != 1 || combination.faults[0].list.is_some()) {
+        if number == Number::One && (combination.faults.len() != 1 || combination.faults[0].is_listed()) {
             let reason = "a statistical or exhaustive campaign strikes one site a trial: expected one [[fault]] that is drawn";
             return Err(SpecError::value(&["trials"], reason).into());
         }

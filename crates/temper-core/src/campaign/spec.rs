@@ -142,6 +142,13 @@ impl CampaignSpec {
     /// When the text is not such a specification, or an amount of anything is zero. The message shows the place.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let spec: Self = toml::from_str(text).map_err(Box::new)?;
+        if let Some(i) = spec.faults.iter().position(|fault| fault.list.is_some() && fault.listed.is_some()) {
+            let number = (i + 1).to_string();
+            return Err(SpecError::value(
+                &["fault", &number, "listed"],
+                "the faults are in a file already; leave list or listed out",
+            ));
+        }
         spec.check()?;
         Ok(spec)
     }
@@ -167,7 +174,7 @@ impl CampaignSpec {
         for (i, fault) in self.faults.iter().enumerate() {
             let alone =
                 FaultSpec { list: fault.list.clone(), listed: fault.listed.clone(), ..FaultSpec::default() };
-            if fault.list.is_some() && *fault != alone {
+            if fault.is_listed() && *fault != alone {
                 let number = (i + 1).to_string();
                 return Err(SpecError::value(
                     &["fault", &number, "list"],

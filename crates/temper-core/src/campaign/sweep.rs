@@ -256,14 +256,14 @@ impl Combination {
         let parts: Vec<&str> = axis.split('.').collect();
         let (owners, name) = match parts.as_slice() {
             [name] => {
-                let drawn = (0..self.faults.len()).filter(|&i| self.faults[i].list.is_none());
+                let drawn = (0..self.faults.len()).filter(|&i| !self.faults[i].is_listed());
                 (drawn.map(Owner::Fault).collect(), *name)
             }
             ["fault", number, name] => (vec![Owner::Fault(entry(number, self.faults.len())?)], *name),
             ["storage", number, name] => (vec![Owner::Storage(entry(number, self.storage.len())?)], *name),
             _ => return Err("expected a field of the faults, fault.N.FIELD or storage.N.FIELD".to_owned()),
         };
-        let is_list = |owner: &Owner| matches!(owner, Owner::Fault(i) if self.faults[*i].list.is_some());
+        let is_list = |owner: &Owner| matches!(owner, Owner::Fault(i) if self.faults[*i].is_listed());
         if owners.is_empty() || owners.iter().any(is_list) || matches!(name, "list" | "listed") {
             return Err(
                 "the faults of a list cannot be swept; expected a field of a fault that is drawn".to_owned()

@@ -19,8 +19,8 @@ pub struct FaultSpec {
     /// A file that lists every fault; a relative path starts at the specification's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<PathBuf>,
-    /// The faults of that file, once read.
-    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    /// The faults themselves: written here, or read from that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<FaultList>,
     /// What is struck.
     #[serde(default)]
@@ -86,6 +86,13 @@ pub struct FaultSpec {
     /// Each channel, row, column or burst is struck with this probability, independently of all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape_fault_rate: Option<f64>,
+}
+
+impl FaultSpec {
+    /// Whether its faults are listed one by one, not drawn.
+    pub fn is_listed(&self) -> bool {
+        self.list.is_some() || self.listed.is_some()
+    }
 }
 
 /// Which values of a tensor one fault strikes together.

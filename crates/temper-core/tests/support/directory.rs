@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Shard, Trial, TrialRecord,
-};
+use temper_core::campaign::{Campaign, CampaignDir, CampaignInfo, CampaignSpec, Shard, Trial, TrialRecord};
 use temper_core::data::Dataset;
 use temper_core::network::Model;
 
@@ -17,17 +15,11 @@ pub const SPEC: &str = "trials.count = 4\nsweep.count = [1, 30]\n[[fault]]\nmode
 
 /// What the program writes down of a campaign, and all its records.
 pub fn complete(model: &Model, data: &Dataset, spec: &CampaignSpec) -> (CampaignInfo, Vec<TrialRecord>) {
-    let campaign = Campaign::new(spec, &model.network, &model.preprocessing, data).expect("it fits");
+    let campaign = Campaign::new(spec, &model.network, &model.preprocessing, data, None).expect("it fits");
     let golden = campaign.golden(&Silent);
     let trials: Vec<Trial> = campaign.plan().trials().collect();
     let records = run(&campaign, &golden, &trials);
-    let info = CampaignInfo {
-        format_version: FORMAT_VERSION,
-        identity: campaign.identity().clone(),
-        spec: spec.clone(),
-        conditions: campaign.plan().conditions.clone(),
-        golden: GoldenInfo { images: campaign.images() as u64, correct: golden.correct },
-    };
+    let info = CampaignInfo::new(&campaign, spec, &spec.model.file, &golden);
     (info, records)
 }
 

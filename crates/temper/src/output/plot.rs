@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
-use temper_core::campaign::{ConditionSummary, Swept, SweptValue};
+use temper_core::analysis::ConditionSummary;
+use temper_core::campaign::{Swept, SweptValue};
 
 /// A point of the curve: the rate, and the accuracy's mean, lower and upper bound.
 struct Point {

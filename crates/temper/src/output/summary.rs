@@ -4,30 +4,34 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::campaign::{CampaignDir, ConditionSummary, summarise};
+use temper_core::analysis::{ConditionSummary, SummaryOptions, Unit, summarise};
+use temper_core::campaign::CampaignDir;
 
-use super::table::{Table, grouped};
+use super::table::{Table, grouped, percent};
 use crate::cli::print_json;
-
-/// Confidence level of every interval shown.
-pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// What a campaign's records amount to so far.
 #[derive(Debug, Serialize)]
 pub(crate) struct CampaignReport {
     campaign: String,
     complete: bool,
+    /// Trials recorded and still to be run; the latter may change where draws stop by precision.
     trials: u64,
     recorded: u64,
     images: u64,
-    golden_accuracy: f64,
+    options: SummaryOptions,
     pub(crate) conditions: Vec<ConditionSummary>,
 }
 
 impl CampaignReport {
-    /// Sums up a campaign's directory.
+    /// Sums up a campaign's directory. Intervals have the confidence that the specification names, or 95 %.
     pub(crate) fn new(dir: &CampaignDir) -> Result<Self> {
         let (info, records) = (dir.info(), dir.records()?);
+        let usual = SummaryOptions::default();
+        let trials = &info.spec.trials;
+        let named = trials.statistical.map(|statistical| statistical.confidence);
+        let named = named.or(trials.precision.map(|precision| precision.confidence));
+        let options = SummaryOptions { confidence: named.unwrap_or(usual.confidence), ..usual };
         let recorded = records.by_trial.len() as u64;
         let pending = info.plan.pending(&records.by_trial).count() as u64;
         Ok(Self {
@@ -36,8 +40,8 @@ impl CampaignReport {
             trials: recorded + pending,
             recorded,
             images: info.golden[0].images,
-            golden_accuracy: info.golden[0].accuracy(),
-            conditions: summarise(&info.plan.conditions, records.by_trial.values(), CONFIDENCE),
+            options,
+            conditions: summarise(info, &records.by_trial, &options)?,
         })
     }
 
@@ -46,34 +50,28 @@ impl CampaignReport {
         if json {
             return print_json(self, out);
         }
-        let axis = "condition";
-        let headings = [
-            axis,
-            "draws",
-            "faults",
-            "accuracy",
-            "95 % interval",
-            "std",
-            "worst",
-            "drop",
-            "sdc",
-            "critical",
-            "due",
-        ];
-        let mut table =
-            headings.iter().enumerate().fold(Table::new(&headings), |table, (i, _)| table.right(i));
+        let units = |unit: &dyn Fn(Unit) -> bool| self.conditions.iter().filter(|c| unit(c.unit)).count();
+        if units(&|unit| !unit.is_distinct()) > 0 {
+            self.print_draws(out)?;
+        } else {
+            self.print_faults(out)?;
+        }
+        Ok(())
+    }
+
+    /// Accuracy over draws, one row for each condition.
+    fn print_draws(&self, out: &mut dyn Write) -> Result<()> {
+        let interval = self.interval();
+        let headings =
+            ["draws", "faults", "accuracy", &interval, "std", "worst", "drop", "sdc", "critical", "due"];
+        let mut table = self.table(&headings);
         for summary in &self.conditions {
-            table.row(self.row(summary));
+            let mut row = swept(summary);
+            row.extend(draws_row(summary));
+            table.row(row);
         }
         write!(out, "{table}")?;
-        writeln!(
-            out,
-            "\ngolden accuracy {:.4} on {} images; {} of {} trials recorded",
-            self.golden_accuracy,
-            grouped(self.images),
-            grouped(self.recorded),
-            grouped(self.trials)
-        )?;
+        self.print_golden(out)?;
         writeln!(
             out,
             "accuracy, interval (Student t), std and worst are over draws; sdc, critical and due are shares of inferences"
@@ -81,30 +79,96 @@ impl CampaignReport {
         Ok(())
     }
 
-    fn row(&self, summary: &ConditionSummary) -> Vec<String> {
-        let swept = summary.condition.label();
-        let Some(accuracy) = &summary.accuracy else {
-            let mut row = vec![swept, "0".to_owned()];
-            row.resize(11, String::new());
-            return row;
-        };
-        let outcomes = &summary.outcomes;
-        let share = |count: u64| format!("{:.4}", count as f64 / outcomes.images as f64);
-        let interval = accuracy.interval.map_or("-".to_owned(), |(low, high)| format!("{low:.4}..{high:.4}"));
-        vec![
-            swept,
-            accuracy.draws.to_string(),
-            format!("{:.1}", summary.mean_faults),
-            format!("{:.4}", accuracy.mean),
-            interval,
-            accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
-            format!("{:.4}", accuracy.min),
-            signed(self.golden_accuracy - accuracy.mean),
-            share(outcomes.sdc),
-            share(outcomes.critical),
-            share(outcomes.due),
-        ]
+    /// Shares of single faults, one row for each condition.
+    fn print_faults(&self, out: &mut dyn Write) -> Result<()> {
+        let interval = self.interval();
+        let headings = ["sites", "drawn", "critical", &interval, "drop", "sdc", "due"];
+        let mut table = self.table(&headings);
+        for summary in &self.conditions {
+            let mut row = swept(summary);
+            row.extend(faults_row(summary));
+            table.row(row);
+        }
+        write!(out, "{table}")?;
+        self.print_golden(out)?;
+        writeln!(
+            out,
+            "critical: share of single faults that change any image's class or make an output infinite or NaN, with the Wilson \n\
+             interval for a finite population; sdc and due are shares of inferences"
+        )?;
+        Ok(())
     }
+
+    fn interval(&self) -> String {
+        format!("{} interval", percent(self.options.confidence))
+    }
+
+    /// A table with a column for each axis, and these.
+    fn table(&self, headings: &[&str]) -> Table {
+        let axes = self.conditions[0].condition.swept.iter().map(|swept| swept.axis.as_str());
+        let all: Vec<&str> = axes.chain(headings.iter().copied()).collect();
+        (0..all.len()).fold(Table::new(&all), Table::right)
+    }
+
+    fn print_golden(&self, out: &mut dyn Write) -> Result<()> {
+        let golden = self.conditions.iter().map(|summary| summary.golden_accuracy);
+        let (low, high) =
+            golden.fold((f64::INFINITY, 0.0f64), |(low, high), golden| (low.min(golden), high.max(golden)));
+        let golden = if low == high { format!("{low:.4}") } else { format!("{low:.4} to {high:.4}") };
+        writeln!(
+            out,
+            "\ngolden accuracy {golden} on {} images; {} of {} trials recorded",
+            grouped(self.images),
+            grouped(self.recorded),
+            grouped(self.trials)
+        )?;
+        Ok(())
+    }
+}
+
+fn swept(summary: &ConditionSummary) -> Vec<String> {
+    summary.condition.swept.iter().map(|swept| swept.value.to_string()).collect()
+}
+
+fn draws_row(summary: &ConditionSummary) -> Vec<String> {
+    let Some(accuracy) = &summary.accuracy else {
+        let mut row = vec!["0".to_owned()];
+        row.resize(10, String::new());
+        return row;
+    };
+    let outcomes = &summary.outcomes;
+    let share = |count: u64| format!("{:.4}", count as f64 / outcomes.images as f64);
+    vec![
+        accuracy.draws.to_string(),
+        format!("{:.1}", summary.mean_faults),
+        format!("{:.4}", accuracy.mean),
+        accuracy.interval.map_or("-".to_owned(), |(low, high)| format!("{low:.4}..{high:.4}")),
+        accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
+        format!("{:.4}", accuracy.min),
+        signed(summary.golden_accuracy - accuracy.mean),
+        share(outcomes.sdc),
+        share(outcomes.critical),
+        share(outcomes.due),
+    ]
+}
+
+fn faults_row(summary: &ConditionSummary) -> Vec<String> {
+    let drawn = summary.accuracy.map_or(0, |accuracy| accuracy.draws as u64);
+    let mut row = vec![grouped(summary.condition.sites), grouped(drawn)];
+    let (Some(faults), Some(accuracy)) = (&summary.faults, &summary.accuracy) else {
+        row.resize(7, String::new());
+        return row;
+    };
+    let (low, high) = faults.critical.wilson;
+    let share = |count: u64| format!("{:.4}", count as f64 / summary.outcomes.images as f64);
+    row.extend([
+        format!("{:.4}", faults.critical.estimate),
+        format!("{low:.4}..{high:.4}"),
+        signed(summary.golden_accuracy - accuracy.mean),
+        share(summary.outcomes.sdc),
+        share(summary.outcomes.due),
+    ]);
+    row
 }
 
 /// A difference with four decimals; what rounds to zero has no sign.

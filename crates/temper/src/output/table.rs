@@ -61,6 +61,12 @@ pub(crate) fn grouped(number: u64) -> String {
     grouped
 }
 
+/// A fraction as per cent, without decimals that say nothing: `95 %`, `99.9 %`.
+pub(crate) fn percent(fraction: f64) -> String {
+    let text = format!("{:.4}", 100.0 * fraction);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// A shape as `16x32x32`.
 pub(crate) fn shape(extents: &[usize]) -> String {
     if extents.is_empty() {
@@ -78,6 +84,14 @@ mod tests {
         let cases = [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")];
         for (number, expected) in cases {
             assert_eq!(grouped(number), expected);
+        }
+    }
+
+    #[test]
+    fn per_cent_without_empty_decimals() {
+        let cases = [(0.95, "95 %"), (0.999, "99.9 %"), (0.5, "50 %"), (1.0, "100 %")];
+        for (fraction, expected) in cases {
+            assert_eq!(percent(fraction), expected);
         }
     }
 

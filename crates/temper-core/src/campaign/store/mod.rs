@@ -19,9 +19,11 @@ pub use self::error::StoreError;
 use self::error::io_error;
 use self::read::Reader;
 pub use self::read::Records;
+use super::engine::Golden;
 use super::identity::Identity;
 use super::plan::Plan;
 use super::record::TrialRecord;
+use super::resolved::Campaign;
 use super::shard::Shard;
 use super::spec::CampaignSpec;
 use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
@@ -67,6 +69,20 @@ impl GoldenInfo {
 }
 
 impl CampaignInfo {
+    /// What a campaign is, with its golden runs.
+    pub fn new(campaign: &Campaign<'_>, spec: &CampaignSpec, model_file: &Path, golden: &Golden) -> Self {
+        let images = campaign.images() as u64;
+        let of_condition = |id| GoldenInfo { images, correct: campaign.golden_correct(golden, id) };
+        Self {
+            format_version: FORMAT_VERSION,
+            identity: campaign.identity().clone(),
+            spec: spec.clone(),
+            model_file: model_file.to_owned(),
+            plan: campaign.plan().clone(),
+            golden: (0..campaign.plan().conditions.len()).map(of_condition).collect(),
+        }
+    }
+
     /// Whether the description hangs together: only then can records be read by it.
     fn check(&self) -> Result<(), &'static str> {
         let conditions = &self.plan.conditions;

@@ -7,9 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, FORMAT_VERSION, GoldenInfo, Shard, Trial,
-};
+use temper_core::campaign::{Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, Shard, Trial};
 
 use super::spec::SpecArgs;
 use super::{note_torn, report};
@@ -17,7 +15,6 @@ use crate::cli::Threads;
 use crate::exit::Incomplete;
 use crate::output::table::grouped;
 use crate::progress::{Inferences, stop_on_ctrl_c};
-use temper_core::campaign::Observer;
 
 /// Arguments of `temper campaign run`.
 #[derive(Debug, Args)]
@@ -65,16 +62,7 @@ pub(crate) fn run_campaign(
     let bar = Inferences::new("golden run", images * campaign.golden_runs() as u64);
     let golden = campaign.golden(&bar);
     bar.finish();
-    let of_condition =
-        |condition| GoldenInfo { images, correct: campaign.golden_correct(&golden, condition) };
-    let info = CampaignInfo {
-        format_version: FORMAT_VERSION,
-        identity: campaign.identity().clone(),
-        spec: spec.clone(),
-        model_file: model_file.to_owned(),
-        plan: plan.clone(),
-        golden: (0..plan.conditions.len()).map(of_condition).collect(),
-    };
+    let info = CampaignInfo::new(campaign, spec, model_file, &golden);
     let dir = CampaignDir::open_or_create(output, &info)?;
     let records = dir.records()?;
     note_torn(&records);
