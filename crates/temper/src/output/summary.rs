@@ -4,39 +4,39 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::campaign::{CampaignDir, ConditionSummary, summarise};
+use temper_core::analysis::{ConditionSummary, DrawEstimate, SummaryOptions, Unit, summarise};
+use temper_core::campaign::CampaignDir;
+use temper_core::statistics::Proportion;
 
 use super::table::{Table, grouped};
 use crate::cli::print_json;
-
-/// Confidence level of every interval shown.
-pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// What a campaign's records amount to so far.
 #[derive(Debug, Serialize)]
 pub(crate) struct CampaignReport {
     campaign: String,
     complete: bool,
+    /// The most there can be, where draws stop by precision.
     trials: u64,
     recorded: u64,
     images: u64,
-    golden_accuracy: f64,
+    options: SummaryOptions,
     pub(crate) conditions: Vec<ConditionSummary>,
 }
 
 impl CampaignReport {
     /// Sums up a campaign's directory.
     pub(crate) fn new(dir: &CampaignDir) -> Result<Self> {
-        let (info, records) = (dir.info(), dir.records()?);
-        let recorded = records.by_trial.len() as u64;
+        let (info, records) = (dir.info(), dir.records()?.by_trial);
+        let options = SummaryOptions::default();
         Ok(Self {
             campaign: info.identity.campaign.clone(),
-            complete: recorded == info.trials(),
-            trials: info.trials(),
-            recorded,
-            images: info.golden.images,
-            golden_accuracy: info.golden.accuracy(),
-            conditions: summarise(&info.conditions, records.by_trial.values(), CONFIDENCE),
+            complete: info.plan.pending(&records).next().is_none(),
+            trials: info.plan.len(),
+            recorded: records.len() as u64,
+            images: info.golden.first().map_or(0, |golden| golden.images),
+            conditions: summarise(info, &records, &options)?,
+            options,
         })
     }
 
@@ -45,66 +45,106 @@ impl CampaignReport {
         if json {
             return print_json(self, out);
         }
-        let first = self.conditions.iter().find_map(|summary| summary.condition.swept);
-        let axis = first.map_or("", |(axis, _)| axis.name());
-        let headings = [
-            axis,
-            "draws",
-            "faults",
-            "accuracy",
-            "95 % interval",
-            "std",
-            "worst",
-            "drop",
-            "sdc",
-            "critical",
-            "due",
-        ];
-        let mut table =
-            headings.iter().enumerate().fold(Table::new(&headings), |table, (i, _)| table.right(i));
-        for summary in &self.conditions {
-            table.row(self.row(summary));
+        write!(out, "{}\n{}", self.accuracies(), self.shares())?;
+        let (recorded, trials) = (grouped(self.recorded), grouped(self.trials));
+        let most = if self.complete { "" } else { "; the campaign is not complete" };
+        writeln!(out, "\n{} images; {recorded} of {trials} trials recorded{most}", grouped(self.images))?;
+        let percent = 100.0 * self.options.confidence;
+        writeln!(
+            out,
+            "{percent} % intervals; the unit of all is the draw. t: Student; BCa: bootstrap; faults: Clopper and Pearson"
+        )?;
+        if self.conditions.iter().any(|summary| summary.faults.is_some()) {
+            writeln!(
+                out,
+                "a draw is a single fault; critical faults change an image's top class or make an output not finite, costly ones cost more than {} of accuracy",
+                self.options.critical_accuracy_drop
+            )?;
         }
-        write!(out, "{table}")?;
-        writeln!(
-            out,
-            "\ngolden accuracy {:.4} on {} images; {} of {} trials recorded",
-            self.golden_accuracy,
-            grouped(self.images),
-            grouped(self.recorded),
-            grouped(self.trials)
-        )?;
-        writeln!(
-            out,
-            "accuracy, interval (Student t), std and worst are over draws; sdc, critical and due are shares of inferences"
-        )?;
         Ok(())
     }
 
-    fn row(&self, summary: &ConditionSummary) -> Vec<String> {
-        let swept = summary.condition.swept.map_or(String::new(), |(_, value)| value.to_string());
-        let Some(accuracy) = &summary.accuracy else {
-            let mut row = vec![swept, "0".to_owned()];
-            row.resize(11, String::new());
-            return row;
-        };
-        let outcomes = &summary.outcomes;
-        let share = |count: u64| format!("{:.4}", count as f64 / outcomes.images as f64);
-        let interval = accuracy.interval.map_or("-".to_owned(), |(low, high)| format!("{low:.4}..{high:.4}"));
-        vec![
-            swept,
-            accuracy.draws.to_string(),
-            format!("{:.1}", summary.mean_faults),
-            format!("{:.4}", accuracy.mean),
-            interval,
-            accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
-            format!("{:.4}", accuracy.min),
-            signed(self.golden_accuracy - accuracy.mean),
-            share(outcomes.sdc),
-            share(outcomes.critical),
-            share(outcomes.due),
-        ]
+    /// Accuracy over draws.
+    fn accuracies(&self) -> Table {
+        let headings = [
+            "condition",
+            "golden",
+            "draws",
+            "faults",
+            "accuracy",
+            "t interval",
+            "BCa interval",
+            "std",
+            "5 %",
+            "median",
+            "worst",
+            "drop",
+        ];
+        let mut table = (1..headings.len()).fold(Table::new(&headings), Table::right);
+        for summary in &self.conditions {
+            let mut row = vec![summary.condition.label(), format!("{:.4}", summary.golden_accuracy)];
+            if let Some(accuracy) = summary.accuracy {
+                let quantile = |of: fn(&temper_core::analysis::AccuracyQuantiles) -> f64| {
+                    summary
+                        .accuracy_quantiles
+                        .as_ref()
+                        .map_or("-".to_owned(), |found| format!("{:.4}", of(found)))
+                };
+                row.extend([
+                    accuracy.draws.to_string(),
+                    format!("{:.1}", summary.mean_faults),
+                    format!("{:.4}", accuracy.mean),
+                    interval(accuracy.interval),
+                    interval(summary.accuracy_bca),
+                    accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
+                    quantile(|found| found.p05),
+                    quantile(|found| found.p50),
+                    format!("{:.4}", accuracy.min),
+                    signed(summary.golden_accuracy - accuracy.mean),
+                ]);
+            } else {
+                row.push("0".to_owned());
+            }
+            row.resize(headings.len(), String::new());
+            table.row(row);
+        }
+        table
     }
+
+    /// Outcomes, as shares of a draw's images, and of single faults.
+    fn shares(&self) -> Table {
+        let headings = ["condition", "masked", "sdc", "critical", "due", "critical faults", "costly faults"];
+        let mut table = (1..headings.len()).fold(Table::new(&headings), Table::right);
+        for summary in &self.conditions {
+            let mut row = vec![summary.condition.label()];
+            if let Some(shares) = &summary.shares {
+                row.extend(
+                    [shares.masked, shares.sdc, shares.critical, shares.due]
+                        .map(|share| of_draws(&share, summary.unit)),
+                );
+            }
+            if let Some(faults) = &summary.faults {
+                row.extend([faults.critical, faults.accuracy_critical].map(|share| of_faults(&share)));
+            }
+            row.resize(headings.len(), String::new());
+            table.row(row);
+        }
+        table
+    }
+}
+
+/// A share with its interval: the bootstrap's, which keeps to 0 and 1, but of distinct faults that for a finite number.
+fn of_draws(share: &DrawEstimate, unit: Unit) -> String {
+    let bounds = if unit.is_distinct() { share.interval } else { share.bca };
+    format!("{:.4} ({})", share.mean, interval(bounds))
+}
+
+fn of_faults(share: &Proportion) -> String {
+    format!("{:.4} ({})", share.estimate, interval(Some(share.clopper_pearson)))
+}
+
+fn interval(bounds: Option<(f64, f64)>) -> String {
+    bounds.map_or("-".to_owned(), |(low, high)| format!("{low:.4}..{high:.4}"))
 }
 
 /// A difference with four decimals; what rounds to zero has no sign.
