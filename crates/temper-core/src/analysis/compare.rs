@@ -65,7 +65,7 @@ pub struct ComparedCondition {
     pub accuracy_drop: Difference,
 }
 
-/// The second mean minus the first, with tests. P-values are adjusted over all conditions of the comparison by [`holm`].
+/// The second mean minus the first, with tests. P-values are adjusted over all conditions of the comparison by [`holm()`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Difference, t interval and t test: Student's of pairs, Welch's otherwise.

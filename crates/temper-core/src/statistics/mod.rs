@@ -5,7 +5,7 @@
 //! - a mean over draws: [`t_interval`], [`bca_interval`], [`quantiles`], and strata recombined ([`stratified_mean`],
 //!   [`stratified_fraction`]);
 //! - a share: [`Proportion`], [`yield_at_least`], [`stratified_share`], and failures in time ([`fit_total`]);
-//! - two means: [`paired`], [`unpaired`], and many such tests at once ([`holm`]);
+//! - two means: [`paired`], [`unpaired`], and many such tests at once ([`holm()`]);
 //! - how many: [`sample_size`] before a campaign, [`StoppingRule`] during one.
 
 mod beta;

@@ -44,9 +44,12 @@ pub(super) fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<()> {
     if args.json { print_json(&comparison, out) } else { print_tables(&comparison, out) }
 }
 
+/// One of a condition's differences.
+type OfCondition = fn(&ComparedCondition) -> &Difference;
+
 fn print_tables(comparison: &Comparison, out: &mut dyn Write) -> Result<()> {
     let heading = format!("{} % interval", 100.0 * comparison.confidence);
-    let quantities: [(&str, fn(&ComparedCondition) -> &Difference); 2] = [
+    let quantities: [(&str, OfCondition); 2] = [
         ("accuracy", |condition| &condition.accuracy),
         ("accuracy drop", |condition| &condition.accuracy_drop),
     ];

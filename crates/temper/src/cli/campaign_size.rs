@@ -39,7 +39,7 @@ pub(super) struct SizeArgs {
 
 /// What is printed.
 #[derive(Debug, Serialize)]
-struct SampleSize {
+struct SizeReport {
     sample_size: u64,
     population: Option<u64>,
     margin: f64,
@@ -49,7 +49,7 @@ struct SampleSize {
 }
 
 impl SizeArgs {
-    fn size(&self) -> Result<SampleSize> {
+    fn size(&self) -> Result<SizeReport> {
         let Self { population, confidence, proportion, .. } = *self;
         let quantile = if self.exact_quantile { normal_quantile } else { table_quantile };
         let quantile = quantile(confidence).with_context(|| {
@@ -60,7 +60,7 @@ impl SizeArgs {
             (None, Some(sample)) => (sample, margin(sample, population, quantile, proportion)?),
             (None, None) => anyhow::bail!("expected --margin or --sample"),
         };
-        Ok(SampleSize { sample_size, population, margin, confidence, proportion, quantile })
+        Ok(SizeReport { sample_size, population, margin, confidence, proportion, quantile })
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn run(args: &SizeArgs, out: &mut dyn Write) -> Result<()> {
     if args.json {
         return print_json(&size, out);
     }
-    let SampleSize { sample_size, population, margin, confidence, proportion, quantile } = size;
+    let SizeReport { sample_size, population, margin, confidence, proportion, quantile } = size;
     let population = population.map_or("infinitely many".to_owned(), grouped);
     writeln!(
         out,
