@@ -7,7 +7,7 @@ use temper_core::campaign::Outcomes;
 use crate::directory::{Directory, lost, swept};
 
 #[derive(Deserialize)]
-struct Golden {
+struct Reference {
     images: u64,
     golden: (u64, u64),
     confidence: f64,
@@ -40,7 +40,7 @@ struct GoldenDifference {
     adjusted_wilcoxon_p_value: Option<f64>,
 }
 
-fn golden() -> Golden {
+fn reference() -> Reference {
     let json = include_str!("../../../../fixtures/analysis/compare.json");
     serde_json::from_str(json).expect("the fixture is JSON")
 }
@@ -89,7 +89,7 @@ fn assert_scipys(found: &Difference, expected: &GoldenDifference, what: &str) {
 
 #[test]
 fn paired_and_unpaired_are_scipys() {
-    let Golden { images, golden, confidence, conditions } = golden();
+    let Reference { images, golden, confidence, conditions } = reference();
     let first = directory(images, golden.0, conditions.iter().map(|condition| &condition.first));
     let mut second = directory(images, golden.1, conditions.iter().map(|condition| &condition.second));
     for seed in [11, 12] {
