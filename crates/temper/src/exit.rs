@@ -10,8 +10,11 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const BUG: u8 = 1;
 /// Bad input or data. (2, a usage error, is given by the parser of arguments.)
 pub(crate) const BAD_INPUT: u8 = 3;
-/// Stopped before the end; running the same command again goes on.
+/// A campaign is stopped before its end; running it again goes on.
 pub(crate) const INCOMPLETE: u8 = 4;
+
+/// The command did its work, and a limit is not met.
+pub(crate) const NOT_MET: u8 = 5;
 
 /// What the codes mean, for `--help`.
 pub(crate) const HELP: &str = "Exit codes:
@@ -19,7 +22,7 @@ pub(crate) const HELP: &str = "Exit codes:
   1  a bug in temper
   2  usage: unknown command, option or value
   3  bad input or data
-  4  incomplete: stopped before the end; the same command goes on
+  4  incomplete: a campaign is stopped before its end; running it again goes on
   5  a threshold is not met";
 
 /// A command was stopped before its end.
@@ -30,6 +33,28 @@ pub(crate) struct Incomplete {
     pub(crate) done: u64,
     /// Trials planned.
     pub(crate) all: u64,
+}
+
+/// A campaign is not complete, and a verdict on part of it was not asked for.
+#[derive(Debug, Error)]
+#[error(
+    "{recorded} of {planned} trials are recorded; run the campaign to its end, or judge what there is with --partial"
+)]
+pub(crate) struct Unfinished {
+    /// Trials recorded.
+    pub(crate) recorded: u64,
+    /// Trials planned; the most there can be, where draws stop by precision.
+    pub(crate) planned: u64,
+}
+
+/// Limits are not met.
+#[derive(Debug, Error)]
+#[error("{failed} of {all} limits are not met")]
+pub(crate) struct NotMet {
+    /// Limits that are not met, one for each quantity and condition.
+    pub(crate) failed: usize,
+    /// All of them.
+    pub(crate) all: usize,
 }
 
 /// From now on a panic says that it is a bug, and where, in one line.
@@ -57,5 +82,12 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(DONE);
     }
     eprintln!("error: {error:#}");
-    ExitCode::from(if error.is::<Incomplete>() { INCOMPLETE } else { BAD_INPUT })
+    let code = if error.is::<Incomplete>() || error.is::<Unfinished>() {
+        INCOMPLETE
+    } else if error.is::<NotMet>() {
+        NOT_MET
+    } else {
+        BAD_INPUT
+    };
+    ExitCode::from(code)
 }

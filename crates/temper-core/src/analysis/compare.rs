@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::{AnalysisError, listed};
 use super::sample::{Sample, samples};
-use crate::campaign::{CampaignInfo, Condition, Swept, TrialRecord};
+use crate::campaign::{CampaignInfo, Condition, GoldenInfo, Swept, TrialRecord};
 use crate::statistics::{
     MeanDifference, SignedRank, StatisticsError, holm, paired as compare_paired, unpaired as compare_unpaired,
 };
@@ -65,7 +65,7 @@ pub struct ComparedCondition {
     pub accuracy_drop: Difference,
 }
 
-/// The second mean minus the first, with tests. P-values are adjusted over all conditions of the comparison by [`holm`].
+/// The second mean minus the first, with tests. P-values are adjusted over all conditions of the comparison by [`holm()`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Difference, t interval and t test: Student's of pairs, Welch's otherwise.
@@ -156,35 +156,41 @@ fn compare_condition(
     for sample in [first, second] {
         sample.check(2)?;
     }
-    let (a, b) = if is_paired { pairs(first, second) } else { (first.accuracies(), second.accuracies()) };
+    let (a, b) =
+        if is_paired { pairs(first, second) } else { (first.records.clone(), second.records.clone()) };
     if a.len() < 2 {
         return Err(AnalysisError::TooFewDraws { condition: first.label(), found: a.len(), needed: 2 });
     }
-    let golden_accuracy = (first.golden.accuracy(), second.golden.accuracy());
-    let drops = |golden: f64, accuracies: &[f64]| -> Vec<f64> {
-        accuracies.iter().map(|accuracy| golden - accuracy).collect()
-    };
-    let (drops_a, drops_b) = (drops(golden_accuracy.0, &a), drops(golden_accuracy.1, &b));
+    let (accuracies_a, accuracies_b) = (accuracies(&a), accuracies(&b));
+    let (drops_a, drops_b) = (drops(&a, first.golden), drops(&b, second.golden));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     Ok(ComparedCondition {
         swept: first.condition.swept.clone(),
         pairing: if is_paired { Pairing::Paired } else { Pairing::Unpaired { reasons } },
         draws: (a.len(), b.len()),
-        golden_accuracy,
-        mean_accuracy: (mean(&a), mean(&b)),
-        accuracy: difference(&a, &b, is_paired, confidence)?,
+        golden_accuracy: (first.golden.accuracy(), second.golden.accuracy()),
+        mean_accuracy: (mean(&accuracies_a), mean(&accuracies_b)),
+        accuracy: difference(&accuracies_a, &accuracies_b, is_paired, confidence)?,
         accuracy_drop: difference(&drops_a, &drops_b, is_paired, confidence)?,
     })
 }
 
-/// The accuracies of the draws that both have.
-fn pairs(first: &Sample<'_>, second: &Sample<'_>) -> (Vec<f64>, Vec<f64>) {
+/// The records of the draws that both have.
+fn pairs<'a>(first: &Sample<'a>, second: &Sample<'a>) -> (Vec<&'a TrialRecord>, Vec<&'a TrialRecord>) {
     let other: HashMap<u64, &TrialRecord> =
         second.records.iter().map(|record| (record.draw, *record)).collect();
-    let pair = |record: &&TrialRecord| {
-        Some((record.outcomes.accuracy(), other.get(&record.draw)?.outcomes.accuracy()))
-    };
+    let pair = |record: &&'a TrialRecord| Some((*record, *other.get(&record.draw)?));
     first.records.iter().filter_map(pair).unzip()
+}
+
+fn accuracies(records: &[&TrialRecord]) -> Vec<f64> {
+    records.iter().map(|record| record.outcomes.accuracy()).collect()
+}
+
+/// Accuracy drops, from whole images: drops that are equal must be equal numbers, or ranks would see differences that are not there.
+fn drops(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
+    let lost = |record: &&TrialRecord| golden.correct as f64 - record.outcomes.correct as f64;
+    records.iter().map(|record| lost(record) / golden.images as f64).collect()
 }
 
 /// The second sample minus the first; p-values not adjusted yet.

@@ -5,8 +5,8 @@
 //!
 //! - [`samples`] sorts records by condition and says what a draw is: a chip or a single fault ([`Unit`]). All else rests on it;
 //! - [`summarise`]: each condition in figures; [`yield_of`]: the share of chips that are good enough;
-//! - [`vulnerability`]: which layers and bits matter, and failures in time;
-//! - [`compare`]: two campaigns, condition by condition;
+//! - [`vulnerability()`]: which layers and bits matter, and failures in time;
+//! - [`compare()`]: two campaigns, condition by condition;
 //! - [`judge`]: whether a network keeps within limits.
 
 mod compare;

@@ -62,11 +62,16 @@ impl CampaignReport {
     /// Accuracy over draws, one row for each condition.
     fn print_draws(&self, out: &mut dyn Write) -> Result<()> {
         let interval = self.interval();
-        let headings =
-            ["draws", "faults", "accuracy", &interval, "std", "worst", "drop", "sdc", "critical", "due"];
+        let mut headings =
+            vec!["draws", "faults", "accuracy", &interval, "std", "worst", "drop", "sdc", "critical", "due"];
+        let (low, high) = self.golden();
+        if low < high {
+            headings.insert(0, "golden");
+        }
         let mut table = self.table(&headings);
         for summary in &self.conditions {
             let mut row = swept(summary);
+            row.extend((low < high).then(|| format!("{:.4}", summary.golden_accuracy)));
             row.extend(draws_row(summary));
             table.row(row);
         }
@@ -110,10 +115,14 @@ impl CampaignReport {
         (0..all.len()).fold(Table::new(&all), Table::right)
     }
 
-    fn print_golden(&self, out: &mut dyn Write) -> Result<()> {
+    /// The lowest and the highest accuracy of the conditions' fault-free runs.
+    fn golden(&self) -> (f64, f64) {
         let golden = self.conditions.iter().map(|summary| summary.golden_accuracy);
-        let (low, high) =
-            golden.fold((f64::INFINITY, 0.0f64), |(low, high), golden| (low.min(golden), high.max(golden)));
+        golden.fold((f64::INFINITY, 0.0), |(low, high), golden| (low.min(golden), high.max(golden)))
+    }
+
+    fn print_golden(&self, out: &mut dyn Write) -> Result<()> {
+        let (low, high) = self.golden();
         let golden = if low == high { format!("{low:.4}") } else { format!("{low:.4} to {high:.4}") };
         writeln!(
             out,

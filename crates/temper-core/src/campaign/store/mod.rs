@@ -52,6 +52,13 @@ pub struct CampaignInfo {
     pub golden: Vec<GoldenInfo>,
 }
 
+/// What every version of the format has.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default)]
+    format_version: u64,
+}
+
 /// The fault-free run, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoldenInfo {
@@ -131,12 +138,12 @@ impl CampaignDir {
             Err(source) => return Err(StoreError::Io { action: "read", path: file, source }),
         };
         let parse_error = |source| StoreError::Info { path: file.clone(), source };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(parse_error)?;
-        let found = value["format_version"].as_u64().unwrap_or(0);
+        let Version { format_version: found } = serde_json::from_str(&text).map_err(parse_error)?;
         if found != u64::from(FORMAT_VERSION) {
             return Err(StoreError::Version { path: file, found });
         }
-        let info: CampaignInfo = serde_json::from_value(value).map_err(parse_error)?;
+        // From the text: the axes of a sweep have an order.
+        let info: CampaignInfo = serde_json::from_str(&text).map_err(parse_error)?;
         info.check().map_err(|reason| parse_error(serde_json::Error::custom(reason)))?;
         Ok(Self { path: path.to_owned(), info })
     }

@@ -1,10 +1,14 @@
 //! `temper campaign`: from a specification to records, and from records to answers.
 
+mod compare;
 mod export;
+mod gate;
 mod plan;
 mod replay;
 pub(crate) mod run;
+mod size;
 mod spec;
+mod vulnerability;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,10 +17,14 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use temper_core::campaign::{CampaignDir, Records};
 
+use self::compare::CompareArgs;
 use self::export::ExportArgs;
+use self::gate::GateArgs;
 use self::replay::ReplayArgs;
 use self::run::RunArgs;
+use self::size::SizeArgs;
 use self::spec::SpecArgs;
+use self::vulnerability::VulnerabilityArgs;
 use crate::output::summary::CampaignReport;
 use crate::output::table::grouped;
 
@@ -63,6 +71,14 @@ enum CampaignCommand {
     Export(ExportArgs),
     /// Run one recorded trial again, alone, and show how its faults travel through the layers
     Replay(ReplayArgs),
+    /// Show which layers and bits matter, and failures in time
+    Vulnerability(VulnerabilityArgs),
+    /// Compare two campaigns, condition by condition
+    Compare(CompareArgs),
+    /// Check that a campaign keeps within limits: exit code 5 if not
+    Gate(GateArgs),
+    /// Say how many faults a statistical campaign needs
+    Size(SizeArgs),
 }
 
 pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<()> {
@@ -75,6 +91,10 @@ pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<(
         CampaignCommand::Merge { dirs, output, json } => report(&merge(dirs, output)?, *json, out),
         CampaignCommand::Export(args) => export::run(args, out),
         CampaignCommand::Replay(args) => replay::run(args, out),
+        CampaignCommand::Vulnerability(args) => vulnerability::run(args, out),
+        CampaignCommand::Compare(args) => compare::run(args, out),
+        CampaignCommand::Gate(args) => gate::run(args, out),
+        CampaignCommand::Size(args) => size::run(args, out),
     }
 }
 
