@@ -156,7 +156,11 @@ fn the_last_entry_that_chooses_a_tensor_counts() {
     assert_eq!(formats(Class::Weight), ["conv1 int8", "conv2 bf16", "fc1 f16", "fc2 f16"]);
     assert_eq!(formats(Class::Bias), ["conv1 f32", "conv2 f32", "fc1 f32", "fc2 q3.4"]);
     for (toml, number, message) in [
-        ("target = 'weight'\nformat = 'f16'\nscheme = 'affine'", 2, "format: conv1, weight: "),
+        (
+            "target = 'weight'\nformat = 'f16'\nscheme = 'affine'",
+            2,
+            "conv1, weight: quantisation: f16 has no scale to choose",
+        ),
         (
             "target = 'weight'\nformat = 'int8'\nlayers = 'conv9'",
             2,

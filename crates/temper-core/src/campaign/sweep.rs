@@ -207,7 +207,15 @@ impl SweepSpec {
         each: &mut dyn FnMut(&str, &Combination) -> Result<Vec<SweptValue>, E>,
     ) -> Result<Vec<Combination>, E> {
         let mut combinations = vec![Combination::unswept(spec)];
+        let too_many = || {
+            let reason = format!("more than {MOST_CONDITIONS} conditions; sweep fewer values");
+            SpecError::value(&["sweep"], reason)
+        };
         for (axis, values) in &self.axes {
+            if matches!(values, AxisValues::List(values) if combinations.len() * values.len() > MOST_CONDITIONS)
+            {
+                return Err(too_many().into());
+            }
             let mut next = Vec::new();
             for combination in combinations {
                 let values = match values {
@@ -221,8 +229,7 @@ impl SweepSpec {
                     next.push(combination);
                 }
                 if next.len() > MOST_CONDITIONS {
-                    let reason = format!("more than {MOST_CONDITIONS} conditions; sweep fewer values");
-                    return Err(SpecError::value(&["sweep"], reason).into());
+                    return Err(too_many().into());
                 }
             }
             combinations = next;

@@ -163,11 +163,11 @@ fn confidence(output: &[f32], class: usize, softmax: bool) -> f64 {
     powers[class] / powers.iter().sum::<f64>()
 }
 
-/// Whether a class is among the five largest outputs.
+/// Whether a class is among the five largest outputs, or equals the fifth.
 fn in_top_5(output: &[f32], class: usize) -> bool {
-    let mut order: Vec<usize> = (0..output.len()).collect();
-    order.sort_by(|&a, &b| output[b].total_cmp(&output[a]));
-    order[..5].contains(&class)
+    let mut sorted = output.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    output[class] >= sorted[4]
 }
 
 /// Outcomes counted from their definitions.
