@@ -116,8 +116,7 @@ impl<'a> Campaign<'a> {
             return Err(CampaignError::Classes { outputs, data, classes });
         }
         let resolver = Resolver { spec, network };
-        let combinations =
-            spec.sweep.expand(spec, &mut |axis, combination| resolver.each(axis, combination))?;
+        let combinations = spec.sweep.expand(spec, |axis, combination| resolver.each(axis, combination))?;
         let Conditions { memories, resolved, planned } = resolver.conditions(&combinations)?;
         if calibration.is_none() && memories.iter().any(Memory::needs_calibration) {
             return Err(CampaignError::NoCalibration);
