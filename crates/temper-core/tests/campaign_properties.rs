@@ -38,7 +38,7 @@ fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 /// A line that may be absent.
 fn line(words: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop::option::weighted(0.3, one_of(words))
+    prop::option::weighted(0.15, one_of(words))
         .prop_map(|line| line.map_or_else(String::new, |line| format!("{line}\n")))
 }
 
@@ -123,7 +123,7 @@ fn specification() -> impl Strategy<Value = String> {
         1 => Just("trials.exhaustive = true\n".to_owned()),
         1 => Just("trials.statistical = { margin = 0.3, confidence = 0.9 }\n".to_owned()),
     ];
-    (trials, sweep, storage, prop::collection::vec(fault(), 1..4)).prop_map(
+    (trials, sweep, storage, prop::collection::vec(fault(), 1..3)).prop_map(
         |(trials, sweep, storage, faults)| {
             format!("{trials}{sweep}record.predictions = true\n{storage}{}", faults.concat())
         },
@@ -196,7 +196,7 @@ fn check_strike(campaign: &Campaign<'_>, trial: Trial) -> Result<(), TestCaseErr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn campaigns_run_or_are_refused_and_leave_nothing_behind(toml in specification()) {
