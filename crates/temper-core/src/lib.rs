@@ -6,7 +6,7 @@
 //! - [`data`]: a [`Dataset`](data::Dataset) is labelled images; [`Preprocessing`](data::Preprocessing) travels with a model.
 //! - [`number`]: a [`NumberFormat`](number::NumberFormat) maps values to bit patterns.
 //! - [`memory`]: a [`Memory`](memory::Memory) says which values lie where, in which format.
-//! - [`fault`]: a [`FaultSpec`](fault::FaultSpec) says what may be struck and how; a [`FaultDraw`](fault::FaultDraw) is what is
+//! - [`fault`]: a [`FaultSpec`](fault::FaultSpec) says what may be struck and how; a [`FaultSite`](fault::FaultSite) is what is
 //!   struck in one trial.
 //! - [`execution`]: a network compiled for running, whose weights are struck in place.
 //! - [`campaign`]: a [`Campaign`](campaign::Campaign) plans trials, runs them and keeps a

@@ -48,7 +48,7 @@ fn check_fair(what: &str, coins: impl Iterator<Item = bool>) {
         n += 1.0;
         heads += f64::from(coin);
     }
-    let error = (heads / n - 0.5) / (0.25 / n as f64).sqrt();
+    let error = (heads / n - 0.5) / (0.25 / n).sqrt();
     println!("{what}: off by {error:.2} standard errors of {n} coins");
     assert!(n > 10_000.0 && error.abs() < 4.0, "{what}: {heads} of {n}");
 }
@@ -107,8 +107,8 @@ fn stuck_bits_have_both_polarities_equally_often() {
         // Each bit has two faults.
         assert_eq!(fault.sites(), 1320 * 64);
         let polarity = |site: FaultSite| match site.damage {
-            Damage::StuckAt0(mask) if mask.count_ones() == 1 => false,
-            Damage::StuckAt1(mask) if mask.count_ones() == 1 => true,
+            Damage::StuckAt0(mask) if mask.is_power_of_two() => false,
+            Damage::StuckAt1(mask) if mask.is_power_of_two() => true,
             other => panic!("{other:?}"),
         };
         check_fair(amount, draws(&fault, 400).flatten().map(polarity));

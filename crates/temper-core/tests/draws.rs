@@ -35,7 +35,7 @@ fn sites(fault: &Fault, trial: u64) -> Vec<FaultSite> {
 /// A site as parameter, index and flipped bit. Every parameter of a perceptron is a tensor of its memory.
 fn flips(sites: &[FaultSite]) -> Vec<(usize, usize, u32)> {
     let flip = |site: &FaultSite| match site.damage {
-        Damage::Flip(mask) if mask.count_ones() == 1 && site.count == 1 => {
+        Damage::Flip(mask) if mask.is_power_of_two() && site.count == 1 => {
             (site.tensor.0, site.start, mask.trailing_zeros())
         }
         other => panic!("{other:?} is not a flip"),

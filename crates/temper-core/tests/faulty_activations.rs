@@ -7,6 +7,7 @@ use support::brute::check_spec;
 use support::{Silent, campaign, digits_images, digits_model, run};
 use temper_core::campaign::{Campaign, Outcomes, Trial, TrialRecord};
 use temper_core::fault::FaultSite;
+use temper_core::memory::StoredTensor;
 use temper_core::network::Model;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 
@@ -151,8 +152,8 @@ fn no_faults_leave_every_format_golden() {
                         .memory(record.condition)
                         .tensors()
                         .iter()
-                        .filter(|t| t.tap().is_some())
-                        .map(|t| t.values())
+                        .filter(|tensor| tensor.tap().is_some())
+                        .map(StoredTensor::values)
                         .sum();
                     let per_chip = if lifetime == "transient" { 30 } else { 1 };
                     assert_eq!(record.faults, per_chip * (13_584 + activations as u64));

@@ -7,8 +7,8 @@ use support::{Silent, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{Campaign, CampaignError, CampaignSpec, Trial, TrialRecord, place_of};
 use temper_core::data::Dataset;
 use temper_core::fault::{
-    Damage, FaultList, FaultSpec, ListError, ListedFault, ListedModel, changes, read_list, resolve_list,
-    tap_list,
+    Damage, FaultList, FaultSite, FaultSpec, ListError, ListedFault, ListedModel, changes, read_list,
+    resolve_list, tap_list,
 };
 use temper_core::memory::{Class, Memory, Part, Target};
 
@@ -97,7 +97,7 @@ fn what_is_no_list_is_refused() {
         ("[{\"layer\": \"fc1\", \"index\": 0, \"model\": \"zeroing\"}", "EOF"),
         ("[{\"layer\": \"fc1\", \"index\": 0, \"model\": \"zeroing\", \"x\": 1}]", "unknown field `x`"),
         ("[3]", "invalid type: integer `3`"),
-        ("{\"layer\": \"fc1\"}", "missing field"),
+        ("{\"layer\": \"fc1\"}", "invalid type: map, expected a sequence"),
     ] {
         let error = read_list(text.as_bytes()).expect_err(text);
         let message = chain(&error);
@@ -253,7 +253,7 @@ fn exported(campaign: &Campaign<'_>, trials: &[Trial]) -> FaultList {
     let mut list = FaultList::new();
     for &trial in trials {
         let memory = campaign.memory(trial.condition);
-        let row = |image, site| ListedFault::of_site(memory, Some(trial.draw), image, site);
+        let row = |image, site: &FaultSite| ListedFault::of_site(memory, Some(trial.draw), image, site);
         let images = 0..campaign.images() as u64;
         let anew: Vec<_> =
             images.filter_map(|image| Some((image, campaign.transient_sites(trial, image)?))).collect();

@@ -134,6 +134,30 @@ fn scales_that_are_zero_infinite_or_not_a_number_are_read_as_they_are() {
 }
 
 #[test]
+fn a_zero_point_that_is_set_or_disturbed_is_the_nearest_integer() {
+    let entry = entry("target = 'weight'\nformat = 'int8'\nscheme = 'affine'");
+    let memory = Memory::new(&layer(), &[entry]).expect("a sound entry");
+    let grid = memory.tensor(TensorId(0)).codec().grids()[0];
+    let target = "target = 'weight-zero-point'";
+    let set = |value: f32| {
+        let site = sites(&memory, &format!("{target}\nmodel = 'set-value'\nvalue = {value}"));
+        check(&memory, &site)[0] - memory.stored_values(TensorId(0)).expect("a parameter")[0]
+    };
+    for (value, integer) in [(3.0, 3), (2.6, 3), (-2.6, -3), (0.5, 0)] {
+        let moved = (grid.zero_point - integer) as f32 * grid.scale;
+        assert!((set(value) - moved).abs() < 1e-5, "{value}");
+    }
+    for model in [
+        "model = 'gaussian'\nsigma = 3",
+        "model = 'sign-reversal'",
+        "model = 'lognormal'\nsigma = 1",
+        "model = 'set-value'\nvalue = 1e30",
+    ] {
+        check(&memory, &sites(&memory, &format!("{target}\n{model}")));
+    }
+}
+
+#[test]
 fn the_last_entry_that_chooses_a_tensor_counts() {
     let model = digits_model();
     let spec = |target: &str, layers: &str, format: &str| {
@@ -156,7 +180,11 @@ fn the_last_entry_that_chooses_a_tensor_counts() {
     assert_eq!(formats(Class::Weight), ["conv1 int8", "conv2 bf16", "fc1 f16", "fc2 f16"]);
     assert_eq!(formats(Class::Bias), ["conv1 f32", "conv2 f32", "fc1 f32", "fc2 q3.4"]);
     for (toml, number, message) in [
-        ("target = 'weight'\nformat = 'f16'\nscheme = 'affine'", 2, "format: conv1, weight: "),
+        (
+            "target = 'weight'\nformat = 'f16'\nscheme = 'affine'",
+            2,
+            "conv1, weight: quantisation: f16 has no scale to choose",
+        ),
         (
             "target = 'weight'\nformat = 'int8'\nlayers = 'conv9'",
             2,
@@ -282,7 +310,7 @@ fn ranges_of_activations_are_those_of_the_calibration_images() {
         campaign.memory(0).tensor(id).codec().grids()[0]
     };
     let near = |found: f32, expected: f64| {
-        assert!((f64::from(found) / expected - 1.0).abs() < 1e-5, "{found}, expected {expected}")
+        assert!((f64::from(found) / expected - 1.0).abs() < 1e-5, "{found}, expected {expected}");
     };
     let activated = of("relu2");
     let grid = scale("layers = 'conv2'\nplace = 'activated'\nformat = 'int8'");

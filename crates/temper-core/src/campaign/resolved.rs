@@ -115,8 +115,7 @@ impl<'a> Campaign<'a> {
         let inputs = preprocessing.bind(data, network.input_shape())?;
         Program::compile(network, &[], &[]).0.check_classes(data)?;
         let resolver = Resolver { spec, network };
-        let combinations =
-            spec.sweep.expand(spec, &mut |axis, combination| resolver.each(axis, combination))?;
+        let combinations = spec.sweep.expand(spec, |axis, combination| resolver.each(axis, combination))?;
         let Conditions { memories, resolved, planned } = resolver.conditions(&combinations)?;
         if calibration.is_none() && memories.iter().any(Memory::needs_calibration) {
             return Err(CampaignError::NoCalibration);

@@ -3,7 +3,7 @@
 use super::error::CampaignError;
 use super::plan::Condition;
 use super::resolved::{Chosen, Resolved, Struck};
-use super::spec::{CampaignSpec, Entry, SpecError};
+use super::spec::{CampaignSpec, Entry, SpecError, storage_with};
 use super::sweep::{BIT, Combination, SweptValue};
 use super::trials::Sampling;
 use crate::fault::{FaultError, FaultSpec, Number, condition_stream, resolve_list, tap_list};
@@ -29,7 +29,7 @@ impl Resolver<'_> {
     /// The memory in which a combination stores the network.
     fn memory(&self, combination: &Combination) -> Result<Memory, CampaignError> {
         let (entries, storage): (Vec<Entry>, Vec<StorageSpec>) =
-            self.spec.storage_with(&combination.storage, &combination.faults).into_iter().unzip();
+            storage_with(&combination.storage, &combination.faults).into_iter().unzip();
         let error = |StorageError { number, source }: StorageError| match entries[number - 1] {
             Entry::Storage(number) => {
                 CampaignError::Storage { number, condition: label(combination), source }
@@ -77,7 +77,7 @@ impl Resolver<'_> {
         let mut known: Vec<Vec<(Entry, StorageSpec)>> = Vec::new();
         let mut variants = Vec::with_capacity(combinations.len());
         for combination in combinations {
-            let storage = self.spec.storage_with(&combination.storage, &combination.faults);
+            let storage = storage_with(&combination.storage, &combination.faults);
             let same = |known: &Vec<(Entry, StorageSpec)>| {
                 known.iter().map(|(_, spec)| spec).eq(storage.iter().map(|(_, spec)| spec))
             };

@@ -100,6 +100,7 @@ pub struct RecordSpec {
 }
 
 impl RecordSpec {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -185,34 +186,10 @@ impl CampaignSpec {
         self.sweep.check(self)
     }
 
-    /// How values are stored when these are the faults: what a fault's `format` says of its whole target, then `[[storage]]`.
-    pub(super) fn storage_with(
-        &self,
-        storage: &[StorageSpec],
-        faults: &[FaultSpec],
-    ) -> Vec<(Entry, StorageSpec)> {
-        let mut all: Vec<(Entry, StorageSpec)> = Vec::new();
-        for (i, fault) in faults.iter().enumerate() {
-            if let Some(format) = fault.format {
-                let target = fault.target.class.into();
-                let ordinary = StorageSpec::new(target, Layers::default(), fault.place, format);
-                // Nodes that only their own name reaches.
-                let own = StorageSpec { layers: fault.layers.clone(), ..ordinary.clone() };
-                for spec in [ordinary, own] {
-                    if all.iter().all(|(_, known)| *known != spec) {
-                        all.push((Entry::Fault(i + 1), spec));
-                    }
-                }
-            }
-        }
-        all.extend((1..).map(Entry::Storage).zip(storage.iter().cloned()));
-        all
-    }
-
     /// Whether activations are ever quantised, so that images are needed to find their ranges.
     pub fn needs_calibration(&self) -> bool {
         self.sweep.combinations(self).iter().any(|(storage, faults)| {
-            let storage = self.storage_with(storage, faults);
+            let storage = storage_with(storage, faults);
             storage.iter().any(|(_, spec)| spec.target.class.is_activation() && spec.format.needs_range())
         })
     }
@@ -225,6 +202,26 @@ pub(super) enum Entry {
     Fault(usize),
     /// This `[[storage]]`, from 1.
     Storage(usize),
+}
+
+/// How values are stored when these are the faults: what a fault's `format` says of its whole target, then `[[storage]]`.
+pub(super) fn storage_with(storage: &[StorageSpec], faults: &[FaultSpec]) -> Vec<(Entry, StorageSpec)> {
+    let mut all: Vec<(Entry, StorageSpec)> = Vec::new();
+    for (i, fault) in faults.iter().enumerate() {
+        if let Some(format) = fault.format {
+            let target = fault.target.class.into();
+            let ordinary = StorageSpec::new(target, Layers::default(), fault.place, format);
+            // Nodes that only their own name reaches.
+            let own = StorageSpec { layers: fault.layers.clone(), ..ordinary.clone() };
+            for spec in [ordinary, own] {
+                if all.iter().all(|(_, known)| *known != spec) {
+                    all.push((Entry::Fault(i + 1), spec));
+                }
+            }
+        }
+    }
+    all.extend((1..).map(Entry::Storage).zip(storage.iter().cloned()));
+    all
 }
 
 /// Points at the place of an error in the text of a specification: `line 12: layers = "conv9"`.

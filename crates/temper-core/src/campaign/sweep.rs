@@ -204,10 +204,18 @@ impl SweepSpec {
     pub(super) fn expand<E: From<SpecError>>(
         &self,
         spec: &CampaignSpec,
-        each: &mut dyn FnMut(&str, &Combination) -> Result<Vec<SweptValue>, E>,
+        each: impl Fn(&str, &Combination) -> Result<Vec<SweptValue>, E>,
     ) -> Result<Vec<Combination>, E> {
         let mut combinations = vec![Combination::unswept(spec)];
+        let too_many = || {
+            let reason = format!("more than {MOST_CONDITIONS} conditions; sweep fewer values");
+            SpecError::value(&["sweep"], reason)
+        };
         for (axis, values) in &self.axes {
+            if matches!(values, AxisValues::List(values) if combinations.len() * values.len() > MOST_CONDITIONS)
+            {
+                return Err(too_many().into());
+            }
             let mut next = Vec::new();
             for combination in combinations {
                 let values = match values {
@@ -221,8 +229,7 @@ impl SweepSpec {
                     next.push(combination);
                 }
                 if next.len() > MOST_CONDITIONS {
-                    let reason = format!("more than {MOST_CONDITIONS} conditions; sweep fewer values");
-                    return Err(SpecError::value(&["sweep"], reason).into());
+                    return Err(too_many().into());
                 }
             }
             combinations = next;
@@ -234,7 +241,7 @@ impl SweepSpec {
     pub(super) fn combinations(&self, spec: &CampaignSpec) -> Vec<(Vec<StorageSpec>, Vec<FaultSpec>)> {
         let listed = |(_, values): &&(String, AxisValues)| matches!(values, AxisValues::List(_));
         let axes = Self { axes: self.axes.iter().filter(listed).cloned().collect() };
-        let none = &mut |_: &str, _: &Combination| Ok::<_, SpecError>(Vec::new());
+        let none = |_: &str, _: &Combination| Ok::<_, SpecError>(Vec::new());
         let combinations = axes.expand(spec, none).unwrap_or_default();
         combinations.into_iter().map(|combination| (combination.storage, combination.faults)).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::error::{FaultError, field};
 use super::error_model::ErrorModel;
-use super::spec::{Amount, FaultSpec, Shape};
+use super::spec::{Amount, FaultSpec, Lifetime, Shape};
 
 impl FaultSpec {
     pub(super) fn amount(&self, model: ErrorModel) -> Result<Amount, FaultError> {
@@ -38,6 +38,12 @@ impl FaultSpec {
             return field(
                 "model",
                 format!("the faults of {} cannot be counted; give [trials] count", model.name()),
+            );
+        }
+        if self.lifetime == Some(Lifetime::Transient) {
+            return field(
+                "lifetime",
+                "a statistical or exhaustive campaign strikes every image at the site of its trial; expected permanent",
             );
         }
         match (self.count, self.given_amounts().as_str()) {

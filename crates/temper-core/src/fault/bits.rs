@@ -43,13 +43,13 @@ impl FaultSpec {
     /// The bits of a tensor's words that may be struck.
     ///
     /// # Errors
-    /// When a bit does not exist, or the error model strikes whole values.
+    /// When a bit does not exist, the tensor has no such words, or the error model strikes whole values.
     pub fn bits_in(&self, tensor: &StoredTensor) -> Result<Vec<u32>, FaultError> {
         let model = self.error_model()?;
         if !model.strikes_bits() {
             return field("bits", format!("{} strikes whole values; leave bits out", model.name()));
         }
-        tensor.word_format(self.target.part).map_or_else(|| Ok(Vec::new()), |format| self.chosen_bits(format))
+        self.chosen_bits(self.word_format(tensor)?)
     }
 
     fn chosen_bits(&self, format: NumberFormat) -> Result<Vec<u32>, FaultError> {

@@ -56,10 +56,9 @@ impl Effect {
     pub(super) fn damage(self, mask: u64, polarity: u64, unit: f64, rng: &mut impl Rng) -> Damage {
         match self {
             Self::Flip => Damage::Flip(mask),
-            Self::StuckAt0 => Damage::StuckAt0(mask),
-            Self::StuckAt1 => Damage::StuckAt1(mask),
             Self::StuckAt if polarity == 0 => Damage::StuckAt0(mask),
-            Self::StuckAt => Damage::StuckAt1(mask),
+            Self::StuckAt0 => Damage::StuckAt0(mask),
+            Self::StuckAt1 | Self::StuckAt => Damage::StuckAt1(mask),
             Self::RandomWord => Damage::Flip(rng.next_u64() & mask),
             Self::Set(value) => Damage::Set(value),
             Self::Negate => Damage::Negate,

@@ -130,12 +130,13 @@ pub enum ListError {
     },
 }
 
-/// Reads a list: JSON if it begins with `[`, else CSV with a header.
+/// Reads a list: JSON if it begins with `[` (or, in error, with `{`), else CSV with a header.
 ///
 /// # Errors
 /// When it is neither, has unknown columns, or no fault.
 pub fn read_list(bytes: &[u8]) -> Result<FaultList, ListError> {
-    let json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let json = matches!(first, Some(b'[' | b'{'));
     let list: FaultList = if json {
         serde_json::from_slice(bytes)?
     } else {

@@ -3,7 +3,7 @@
 //! A [`FaultSpec`] is what a user writes. [`FaultSpec::resolve`] turns it into a [`Fault`] over a [`Memory`](crate::memory::Memory),
 //! checked: a selector that matches nothing, a count larger than the number of sites or a rate beyond 0..=1 is an error.
 //! [`Fault::draw`] draws the concrete [`FaultSite`]s of one trial: a pure function of the fault and a random stream, in time
-//! proportional to the number of faults. [`changes`] says what the struck parameters read, [`strike`] makes a program's weights
+//! proportional to the number of faults. [`changes`] says what the struck parameters read, [`strike()`] makes a program's weights
 //! read that and [`undo`] takes it back; [`strike_activations`] does the same to activations while a program runs.
 
 mod amount;

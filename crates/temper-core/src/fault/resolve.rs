@@ -5,7 +5,8 @@ use super::error::{FaultError, field};
 use super::error_model::{ErrorModel, RelativeTo};
 use super::layout::Layout;
 use super::spec::{Amount, FaultSpec, Lifetime};
-use crate::memory::{Memory, Part, TensorId};
+use crate::memory::{Memory, Part, StoredTensor, TensorId};
+use crate::number::NumberFormat;
 
 /// A fault resolved against a memory: every place it may strike.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,10 +112,7 @@ impl FaultSpec {
             let layer = tensor.layer.clone();
             return Err(FaultError::Format { layer, target: self.target, stored: tensor.format, wanted });
         }
-        let Some(word) = tensor.word_format(self.target.part) else {
-            let layer = tensor.layer.clone();
-            return Err(FaultError::NoMetadata { layer, target: self.target, format: tensor.format });
-        };
+        let word = self.word_format(tensor)?;
         Ok(Span {
             tensor: id,
             masks: self.masks(model, word)?,
@@ -122,6 +120,15 @@ impl FaultSpec {
             sites_before: before.sites,
             unit_of_noise: self.unit_of_noise(memory, id)?,
             layout: self.layout(tensor)?,
+        })
+    }
+
+    /// The format of the words struck in a tensor.
+    pub(super) fn word_format(&self, tensor: &StoredTensor) -> Result<NumberFormat, FaultError> {
+        tensor.word_format(self.target.part).ok_or_else(|| FaultError::NoMetadata {
+            layer: tensor.layer.clone(),
+            target: self.target,
+            format: tensor.format,
         })
     }
 

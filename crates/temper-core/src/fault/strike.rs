@@ -158,7 +158,9 @@ fn strike_metadata(codec: &mut Codec, part: Part, channel: usize, damage: Damage
         if signed { ((word << shift) as i64 >> shift) as f32 } else { word as f32 }
     };
     // Zero points have at most 16 bits, which a float holds exactly.
-    let mut reading = Reading::of(grid.zero_point as f32);
+    let word = grid.zero_point as u64 & mask;
+    let mut reading = Reading { value: grid.zero_point as f32, word: Some(word) };
     damage.apply(&mut reading, |value| value as i64 as u64 & mask, decode);
-    grid.zero_point = reading.value as i32;
+    // Noise leaves an integer an integer.
+    grid.zero_point = reading.value.round_ties_even() as i32;
 }

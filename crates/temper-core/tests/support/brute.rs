@@ -90,18 +90,24 @@ fn struck_float(value: f32, damage: Damage) -> f32 {
     }
 }
 
-/// An integer of the format's width under damage to its bits, or set.
+/// An integer of the format's width under damage to its bits; under other damage the nearest integer there is.
 fn struck_integer(value: i32, damage: Damage, format: NumberFormat) -> i32 {
     let width = format.bit_width();
     let modulus = 1i64 << width;
     let word = i64::from(value).rem_euclid(modulus);
+    let number = |value: f32| value.round_ties_even() as i32;
     let struck = match damage {
         Damage::Flip(mask) => word ^ mask as i64,
         Damage::StuckAt0(mask) => word & !(mask as i64),
         Damage::StuckAt1(mask) => word | mask as i64,
-        Damage::Set(set) => return set as i32,
-        other => panic!("{other:?} of a zero point"),
+        Damage::Set(set) => return number(set),
+        Damage::Negate => return -value,
+        Damage::Add(noise) => return number(value as f32 + noise),
+        Damage::Scale(factor) => return number(value as f32 * factor),
     };
+    if struck == word {
+        return value;
+    }
     let signed = !matches!(format, NumberFormat::Uint(_));
     (if signed && struck >= modulus / 2 { struck - modulus } else { struck }) as i32
 }
@@ -163,11 +169,11 @@ fn confidence(output: &[f32], class: usize, softmax: bool) -> f64 {
     powers[class] / powers.iter().sum::<f64>()
 }
 
-/// Whether a class is among the five largest outputs.
+/// Whether a class is among the five largest outputs, or equals the fifth.
 fn in_top_5(output: &[f32], class: usize) -> bool {
-    let mut order: Vec<usize> = (0..output.len()).collect();
-    order.sort_by(|&a, &b| output[b].total_cmp(&output[a]));
-    order[..5].contains(&class)
+    let mut sorted = output.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    output[class] >= sorted[4]
 }
 
 /// Outcomes counted from their definitions.

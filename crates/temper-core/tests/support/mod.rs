@@ -71,12 +71,18 @@ pub fn memory(network: &Network, fault: &FaultSpec) -> Memory {
 }
 
 /// One `[[fault]]` in a network stored in `f32`.
+///
+/// # Errors
+/// When it does not fit the network.
 pub fn resolve(network: &Network, toml: &str) -> Result<Fault, FaultError> {
     fault(toml)
         .resolve(&Memory::new(network, &[]).expect("nothing is stored in another format"), Number::Specified)
 }
 
 /// A specification against a network and its images.
+///
+/// # Errors
+/// When they do not fit each other.
 pub fn bind<'a>(
     spec: &CampaignSpec,
     model: &Model,
