@@ -7,9 +7,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::{Silent, bind, campaign, chain, digits_images, digits_model, run};
+use temper_core::analysis::{SummaryOptions, summarise};
 use temper_core::campaign::{
-    Campaign, CampaignError, CampaignSpec, Condition, Observer, Outcomes, Swept, SweptValue, Trial,
-    TrialRecord, summarise,
+    Campaign, CampaignError, CampaignInfo, CampaignSpec, Condition, Observer, Outcomes, Swept, SweptValue,
+    Trial, TrialRecord,
 };
 use temper_core::data::{Dataset, Split};
 use temper_core::network::Model;
@@ -123,7 +124,9 @@ fn no_faults_give_the_golden_run() {
     for record in run(&campaign, &golden, &none) {
         assert_eq!((record.faults, record.outcomes), (0, expected));
     }
-    let summary = summarise(&campaign.plan().conditions, &run(&campaign, &golden, &none), 0.95);
+    let info = CampaignInfo::new(&campaign, &spec, &spec.model.file, &golden);
+    let records = run(&campaign, &golden, &none).into_iter().map(|record| (record.trial, record)).collect();
+    let summary = summarise(&info, &records, &SummaryOptions::default()).expect("fractions");
     let accuracy = summary[0].accuracy.expect("five draws");
     assert_eq!((accuracy.draws, accuracy.mean, accuracy.std), (5, 0.966, Some(0.0)));
     assert_eq!((summary[0].mean_faults, summary[1].accuracy), (0.0, None));

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use support::directory::{SPEC, complete, lines, usual, with_logs};
 use support::{campaign, digits_images, digits_model};
-use temper_core::campaign::{CampaignDir, CampaignInfo, GoldenInfo, Shard, StoreError, TrialRecord};
+use temper_core::campaign::{CampaignDir, CampaignInfo, Shard, StoreError, TrialRecord};
 
 /// The only log of a merged directory.
 fn merged_log(path: &Path) -> String {
@@ -116,8 +116,8 @@ fn directories_of_different_campaigns_are_refused_naming_the_part() {
     let (same, _) = with_logs(&folder.path().join("same"), &info, &[]);
     let seeded = complete(&digits_model(), &digits_images(20), &campaign(&SPEC.replace("30", "31"))).0;
     let fewer = complete(&digits_model(), &digits_images(19), &campaign(SPEC)).0;
-    let golden = GoldenInfo { correct: info.golden.correct - 1, ..info.golden };
-    let golden = CampaignInfo { golden, ..info.clone() };
+    let mut golden = info.clone();
+    golden.golden[0].correct -= 1;
     for (i, (other, part)) in
         [(seeded, "the specification"), (fewer, "the data and the golden run"), (golden, "the golden run")]
             .into_iter()

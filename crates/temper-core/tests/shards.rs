@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use temper_core::campaign::{Condition, Plan, Shard, ShardError, Trial};
 
 fn plan(conditions: usize, draws: u64) -> Plan {
-    Plan { conditions: (0..conditions).map(|id| Condition { id, swept: None }).collect(), draws }
+    let condition = |id| Condition { id, swept: Vec::new(), sites: draws, draws };
+    Plan { conditions: (0..conditions).map(condition).collect(), precision: None }
 }
 
 fn shards(of: u32) -> impl Iterator<Item = Shard> {

@@ -10,8 +10,7 @@ use proptest::prelude::*;
 use support::directory::{SPEC, complete, lines, usual};
 use support::{Silent, campaign, chain, digits_images, digits_model, run};
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, GoldenInfo, RecordError, Shard, StoreError, Trial,
-    TrialRecord,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, RecordError, Shard, StoreError, Trial, TrialRecord,
 };
 use temper_core::data::Dataset;
 use temper_core::network::Model;
@@ -69,7 +68,7 @@ fn a_directory_is_made_once_and_opened_again() {
 fn a_line_torn_anywhere_loses_its_trial_alone_and_the_resumed_run_is_the_same() {
     let (model, data, spec) = (digits_model(), digits_images(20), campaign(SPEC));
     let (info, records) = complete(&model, &data, &spec);
-    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data).expect("it fits");
+    let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data, None).expect("it fits");
     let golden = campaign.golden(&Silent);
     let (kept, last) = (lines(&records[..5]), records[5].to_line());
     for cut in 0..=last.len() {
@@ -215,9 +214,10 @@ fn another_campaign_is_refused_naming_what_differs() {
     let (same, _) = complete(&model, &relabelled(data.labels()[19]), &moved);
     CampaignDir::open_or_create(dir.path(), &same).expect("the same campaign");
 
-    let golden = GoldenInfo { correct: info.golden.correct - 1, ..info.golden };
-    let error = CampaignDir::open_or_create(dir.path(), &CampaignInfo { golden, ..info.clone() });
-    let (found, recorded) = (golden.correct, info.golden.correct);
+    let mut otherwise = info.clone();
+    otherwise.golden[1].correct -= 1;
+    let error = CampaignDir::open_or_create(dir.path(), &otherwise);
+    let (found, recorded) = (otherwise.golden[1].correct, info.golden[1].correct);
     assert!(
         matches!(error, Err(StoreError::Golden { found: f, recorded: r, .. }) if (f, r) == (found, recorded))
     );
@@ -253,9 +253,10 @@ fn descriptions_of_other_versions_are_refused_before_they_are_read() {
     let (info, _) = usual();
     let json = serde_json::to_value(&info).expect("plain data");
     for (version, expected) in [
-        (serde_json::json!(2), 2),
+        (serde_json::json!(1), 1),
+        (serde_json::json!(3), 3),
         (serde_json::json!(1u64 << 32 | 1), 1 << 32 | 1),
-        (serde_json::json!("1"), 0),
+        (serde_json::json!("2"), 0),
         (serde_json::json!(null), 0),
         (serde_json::json!(-1), 0),
     ] {
@@ -283,7 +284,7 @@ fn cut_or_emptied_descriptions_are_refused() {
     for text in ["null", "[]", "1", "{}", "\"campaign\""] {
         assert!(matches!(open_info(text.as_bytes()), Err(StoreError::Version { found: 0, .. })), "{text}");
     }
-    let error = open_info(br#"{"format_version": 1}"#).expect_err("nothing in it");
+    let error = open_info(br#"{"format_version": 2}"#).expect_err("nothing in it");
     assert!(matches!(error, StoreError::Info { .. }), "{error}");
     assert!(error.to_string().contains("campaign.json"), "{error}");
     assert!(open_info(b"\xff\xfe").is_err());
@@ -293,18 +294,22 @@ fn cut_or_emptied_descriptions_are_refused() {
 fn descriptions_that_contradict_themselves_are_refused() {
     let (info, _) = usual();
     let mut endless = info.clone();
-    endless.spec.trials.count = u64::MAX;
+    endless.plan.conditions[0].draws = u64::MAX;
     let mut dropped = info.clone();
-    dropped.conditions.pop();
+    dropped.plan.conditions.pop();
     let mut swapped = info.clone();
-    swapped.conditions.swap(0, 1);
+    swapped.plan.conditions.swap(0, 1);
     let mut unswept = info.clone();
-    unswept.spec.sweep = None;
+    unswept.spec.sweep.axes.clear();
+    let mut empty = info.clone();
+    empty.plan.conditions.clear();
+    empty.golden.clear();
     for (info, part) in [
         (endless, "more trials than can be numbered"),
-        (dropped, "the conditions are not those of the sweep"),
-        (swapped, "the conditions are not those of the sweep"),
+        (dropped, "a golden run for each"),
+        (swapped, "not numbered in order"),
         (unswept, "the conditions are not those of the sweep"),
+        (empty, "at least one condition"),
     ] {
         let error = open_info(&serde_json::to_vec(&info).expect("plain data")).expect_err(part);
         assert!(matches!(error, StoreError::Info { .. }) && chain(&error).contains(part), "{error}");
@@ -378,7 +383,7 @@ proptest! {
         let (_folder, dir, _) = with_log(&info, lines(&records).as_bytes());
         fs::write(dir.path().join("campaign.json"), json).expect("written");
         if let Ok(dir) = CampaignDir::open(dir.path()) {
-            let _ = (dir.records(), dir.info().trials(), dir.info().golden.accuracy());
+            let _ = (dir.records(), dir.info().plan.len(), dir.info().golden[0].accuracy());
         }
     }
 }

@@ -52,13 +52,6 @@ pub struct CampaignInfo {
     pub golden: Vec<GoldenInfo>,
 }
 
-/// What every version of the format has.
-#[derive(Deserialize)]
-struct Version {
-    #[serde(default)]
-    format_version: u64,
-}
-
 /// The fault-free run, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoldenInfo {
@@ -99,6 +92,10 @@ impl CampaignInfo {
         if conditions.iter().enumerate().any(|(id, condition)| condition.id != id) {
             return Err("the conditions are not numbered in order");
         }
+        let axes = || self.spec.sweep.axes.iter().map(|(axis, _)| axis);
+        if !conditions.iter().all(|condition| condition.swept.iter().map(|swept| &swept.axis).eq(axes())) {
+            return Err("the conditions are not those of the sweep");
+        }
         let all = conditions.iter().try_fold(0u64, |sum, condition| sum.checked_add(condition.draws));
         if all.is_none() {
             return Err("more trials than can be numbered");
@@ -138,11 +135,12 @@ impl CampaignDir {
             Err(source) => return Err(StoreError::Io { action: "read", path: file, source }),
         };
         let parse_error = |source| StoreError::Info { path: file.clone(), source };
-        let Version { format_version: found } = serde_json::from_str(&text).map_err(parse_error)?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(parse_error)?;
+        let found = value["format_version"].as_u64().unwrap_or(0);
         if found != u64::from(FORMAT_VERSION) {
             return Err(StoreError::Version { path: file, found });
         }
-        // From the text: the axes of a sweep have an order.
+        // From the text, not from the value: the axes of a sweep have an order.
         let info: CampaignInfo = serde_json::from_str(&text).map_err(parse_error)?;
         info.check().map_err(|reason| parse_error(serde_json::Error::custom(reason)))?;
         Ok(Self { path: path.to_owned(), info })

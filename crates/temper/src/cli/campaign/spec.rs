@@ -51,13 +51,12 @@ pub(crate) struct Loaded {
 impl SpecArgs {
     /// Reads the specification and everything it names.
     pub(crate) fn load(&self) -> Result<Loaded> {
-        let (text, folder) = match self.spec.strip_prefix("preset:") {
-            Some(name) => (preset::find(name)?.text.to_owned(), PathBuf::new()),
-            None => {
-                let file = Path::new(&self.spec);
-                let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", self.spec))?;
-                (text, file.parent().unwrap_or(Path::new("")).to_owned())
-            }
+        let (text, folder) = if let Some(name) = self.spec.strip_prefix("preset:") {
+            (preset::find(name)?.text.to_owned(), PathBuf::new())
+        } else {
+            let file = Path::new(&self.spec);
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", self.spec))?;
+            (text, file.parent().unwrap_or(Path::new("")).to_owned())
         };
         let mut spec = CampaignSpec::parse(&text).map_err(|error| placed(&self.spec, &text, error.into()))?;
         if let Some(data) = &self.data {
