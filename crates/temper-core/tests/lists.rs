@@ -66,7 +66,9 @@ fn csv_and_json_say_the_same() {
     let json = serde_json::to_string_pretty(&csv).expect("plain data");
     assert_eq!(listed(&json), csv);
     let mut written = csv::Writer::from_writer(Vec::new());
-    csv.iter().for_each(|fault| written.serialize(fault).expect("written"));
+    for fault in &csv {
+        written.serialize(fault).expect("written");
+    }
     assert_eq!(listed(&String::from_utf8(written.into_inner().expect("flushed")).expect("text")), csv);
     // Only what is needed; a bit as a number; any order of columns.
     let least = listed("model,bit,index,layer\nbit-flip,3,1,fc1\n");
@@ -297,7 +299,9 @@ fn a_drawn_trial_written_down_strikes_the_same() {
         assert!(list.iter().any(|fault| fault.bits.as_deref() == Some("none")), "a word drawn as it was");
         let json = serde_json::to_string(&list).expect("plain data");
         let mut csv = csv::Writer::from_writer(Vec::new());
-        list.iter().for_each(|fault| csv.serialize(fault).expect("written"));
+        for fault in &list {
+            csv.serialize(fault).expect("written");
+        }
         for bytes in [json.into_bytes(), csv.into_inner().expect("flushed")] {
             let read = read_list(&bytes).unwrap_or_else(|error| panic!("{}", chain(&error)));
             assert_eq!(read, list);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use support::directory::{SPEC, complete, lines, usual, with_logs};
 use support::{campaign, digits_images, digits_model};
-use temper_core::campaign::{CampaignDir, CampaignInfo, Shard, StoreError, TrialRecord};
+use temper_core::campaign::{CampaignDir, Shard, StoreError, TrialRecord};
 
 /// The only log of a merged directory.
 fn merged_log(path: &Path) -> String {
@@ -34,7 +34,7 @@ fn shards_in_any_order_and_cut_give_the_same_bytes_as_one_run() {
         let shard = Shard::new(index, 3).expect("a shard");
         let dir = CampaignDir::open_or_create(&path(&index.to_string()), &info).expect("a new directory");
         let held: Vec<TrialRecord> =
-            shard.trials(&info.plan()).map(|trial| records[trial.id as usize].clone()).collect();
+            shard.trials(&info.plan).map(|trial| records[trial.id as usize].clone()).collect();
         dir.begin_attempt(shard, "host-1-1").expect("a new log").append(&held).expect("written");
         assert!(dir.path().join(format!("shards/000{index}-of-3/host-1-1.jsonl")).is_file());
         parts.push(dir);

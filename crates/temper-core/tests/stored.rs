@@ -48,7 +48,9 @@ fn check(memory: &Memory, sites: &[FaultSite]) -> Vec<f32> {
     let tensor = memory.tensor(TensorId(0));
     let pristine = memory.stored_values(TensorId(0)).expect("a parameter");
     let mut found = pristine.to_vec();
-    changes(memory, sites).iter().for_each(|change| found[change.index] = change.value);
+    for change in changes(memory, sites) {
+        found[change.index] = change.value;
+    }
     let expected = read(tensor, pristine, &sites.iter().collect::<Vec<_>>());
     assert_eq!(bits(&found), bits(&expected), "{}: {sites:?}", tensor.format);
     found

@@ -141,7 +141,7 @@ fn what_cannot_be_gone_through_one_by_one_is_refused() {
     }
 }
 
-const PRECISE: &str = "[trials.precision]\nhalf_width = 0.05\nmin = 4\nmax = 60\nCONFIDENCE\n[[fault]]\nmodel = 'bit-flip'\nbits = 'exponent'";
+const PRECISE: &str = "[trials.precision]\nhalf_width = 0.05\nmin = 4\nmax = 60\nguard = 'equal-draws'\nCONFIDENCE\n[[fault]]\nmodel = 'bit-flip'\nbits = 'exponent'";
 
 /// Runs what is pending, at most `block` trials at a time in the order that `shuffle` makes of them, until nothing is.
 fn until_precise(

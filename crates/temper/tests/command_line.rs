@@ -44,7 +44,7 @@ fn a_campaign_is_planned_run_shown_and_exported() {
     assert_eq!(run.code, 0, "{}", run.err);
     let report = run.json();
     assert_eq!(report["complete"], true);
-    assert_eq!(report["conditions"][0]["accuracy"]["mean"], report["golden_accuracy"]);
+    assert_eq!(report["conditions"][0]["accuracy"]["mean"], report["conditions"][0]["golden_accuracy"]);
     assert_eq!(report["conditions"][2]["mean_faults"], 500.0);
     assert_eq!(temper(&["campaign", "status", &records, "--json"]).json(), report);
     let csv = temper(&["campaign", "export", &records, "--format", "csv"]).out;
@@ -169,7 +169,11 @@ fn bad_specifications_give_3_and_point_at_the_place() {
         ("count = [0, 50, 500]", "count = [0, 13585]", &["13585", "13584", "count = 13585"]),
         ("count = [0, 50, 500]", "value_fault_rate = [1.5]", &["1.5", "probability"]),
         ("count = [0, 50, 500]", "bit_error_rate = [0.1]", &["bit_error_rate", "zeroing"]),
-        ("count = [0, 50, 500]", "count = [1]\nbit = [3]", &["count and bit"]),
+        (
+            "count = [0, 50, 500]",
+            "count = [1]\nbit = [3]",
+            &["bits", "zeroing strikes whole values", "bit = 3"],
+        ),
         ("layers = \"*\"", "layers = \"layer9*\"", &["layer9*", "conv1"]),
         ("model = \"zeroing\"", "model = \"meltdown\"", &["meltdown", "zeroing", "line 12"]),
         ("target = \"weight\"", "target = \"gate\"", &["gate", "weight"]),

@@ -300,11 +300,10 @@ impl Chunk<'_> {
         let mut touch = self.variant.touch(&sites);
         self.variant.program.run_from_with(start, weights, golden, faulty, &mut touch);
         undo(changes, &self.variant.weights, &mut worker.weights);
-        let permanent = armed.faults.permanent_sites();
-        if armed.faults.has_transient() {
-            own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
-        } else {
-            0
+        if !armed.faults.has_transient() {
+            return 0;
         }
+        let permanent = armed.faults.permanent_sites();
+        own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
     }
 }

@@ -51,50 +51,47 @@ pub(super) enum Chosen {
     InOrder,
 }
 
-/// The faults of one trial.
+/// The faults of one trial, one entry for each `[[fault]]`.
 #[derive(Debug, Clone)]
 pub(super) struct TrialFaults {
-    /// For each fault: its sites if they are permanent, else what may be struck anew for every image.
-    faults: Vec<OfFault>,
+    faults: Vec<TrialFault>,
 }
 
+/// What one `[[fault]]` strikes in a trial.
 #[derive(Debug, Clone)]
-enum OfFault {
-    Permanent(Vec<FaultSite>),
-    Transient { tensors: Vec<TensorId>, per_image: usize },
+struct TrialFault {
+    /// The sites that strike every image.
+    every_image: Vec<FaultSite>,
+    /// The tensors of which single images are struck.
+    anew: Vec<TensorId>,
+    /// About how many sites strike a single image.
+    anew_sites: usize,
 }
 
 impl TrialFaults {
+    /// The sites that strike every image.
     pub(super) fn permanent(&self) -> impl Iterator<Item = &FaultSite> {
-        self.faults.iter().flat_map(|fault| match fault {
-            OfFault::Permanent(sites) => sites.as_slice(),
-            OfFault::Transient { .. } => &[],
-        })
+        self.faults.iter().flat_map(|fault| &fault.every_image)
     }
 
+    /// Number of sites that strike every image.
     pub(super) fn permanent_sites(&self) -> usize {
-        self.permanent().count()
+        self.faults.iter().map(|fault| fault.every_image.len()).sum()
     }
 
+    /// Whether single images are struck.
     pub(super) fn has_transient(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault, OfFault::Transient { .. }))
+        self.transient_tensors().next().is_some()
     }
 
-    /// The tensors that may be struck anew for every image.
+    /// The tensors of which single images are struck.
     pub(super) fn transient_tensors(&self) -> impl Iterator<Item = TensorId> {
-        self.faults.iter().flat_map(|fault| match fault {
-            OfFault::Permanent(_) => [].iter().copied(),
-            OfFault::Transient { tensors, .. } => tensors.iter().copied(),
-        })
+        self.faults.iter().flat_map(|fault| fault.anew.iter().copied())
     }
 
-    /// About how many sites are drawn anew for every image.
+    /// About how many sites strike a single image.
     pub(super) fn transient_sites_per_image(&self) -> usize {
-        let per_image = |fault: &OfFault| match fault {
-            OfFault::Permanent(_) => 0,
-            OfFault::Transient { per_image, .. } => *per_image,
-        };
-        self.faults.iter().map(per_image).sum()
+        self.faults.iter().map(|fault| fault.anew_sites).sum()
     }
 }
 
@@ -188,49 +185,49 @@ impl<'a> Campaign<'a> {
         let condition = &self.conditions[trial.condition];
         let mut stream = trial_stream(self.seed, trial.id);
         let mut of_fault = |fault: &Struck| match fault {
-            Struck::Drawn(fault) if fault.lifetime() == Lifetime::Transient => {
-                OfFault::Transient { tensors: fault.tensors().collect(), per_image: fault.expected_sites() }
+            Struck::Drawn(fault) if fault.lifetime() == Lifetime::Transient => TrialFault {
+                every_image: Vec::new(),
+                anew: fault.tensors().collect(),
+                anew_sites: fault.expected_sites(),
+            },
+            Struck::Drawn(fault) => {
+                let every_image = match &condition.chosen {
+                    None => fault.draw(&mut stream),
+                    Some(Chosen::InOrder) => vec![fault.site(trial.draw, &mut stream)],
+                    Some(Chosen::These(sites)) => vec![fault.site(sites[trial.draw as usize], &mut stream)],
+                };
+                TrialFault { every_image, anew: Vec::new(), anew_sites: 0 }
             }
-            Struck::Drawn(fault) => OfFault::Permanent(match &condition.chosen {
-                None => fault.draw(&mut stream),
-                Some(Chosen::InOrder) => vec![fault.site(trial.draw, &mut stream)],
-                Some(Chosen::These(sites)) => vec![fault.site(sites[trial.draw as usize], &mut stream)],
-            }),
             Struck::Listed(listed) => {
-                let mine = listed.iter().filter(|site| site.draw.is_none_or(|draw| draw == trial.draw));
-                let for_one: Vec<TensorId> =
-                    mine.clone().filter(|site| site.image.is_some()).map(|site| site.site.tensor).collect();
-                if for_one.is_empty() {
-                    OfFault::Permanent(mine.map(|site| site.site).collect())
-                } else {
-                    OfFault::Transient {
-                        tensors: mine.map(|site| site.site.tensor).collect(),
-                        per_image: listed.len(),
-                    }
+                let (single, every): (Vec<&ListedSite>, Vec<&ListedSite>) =
+                    of_draw(listed, trial.draw).partition(|site| site.image.is_some());
+                TrialFault {
+                    every_image: every.iter().map(|site| site.site).collect(),
+                    anew: single.iter().map(|site| site.site.tensor).collect(),
+                    anew_sites: single.len(),
                 }
             }
         };
         TrialFaults { faults: condition.faults.iter().map(&mut of_fault).collect() }
     }
 
+    /// The sites that strike one image of a trial, for each fault.
+    fn sites_by_fault(&self, trial: Trial, faults: &TrialFaults, image: u64) -> Vec<Vec<FaultSite>> {
+        let mut stream = image_stream(self.seed, trial.id, image);
+        let mut of_fault = |(fault, of_trial): (&Struck, &TrialFault)| match fault {
+            _ if of_trial.anew.is_empty() => of_trial.every_image.clone(),
+            Struck::Drawn(fault) => fault.draw(&mut stream),
+            Struck::Listed(listed) => {
+                let strikes = |site: &&ListedSite| site.image.is_none_or(|only| only == image);
+                of_draw(listed, trial.draw).filter(strikes).map(|site| site.site).collect()
+            }
+        };
+        self.conditions[trial.condition].faults.iter().zip(&faults.faults).map(&mut of_fault).collect()
+    }
+
     /// All sites that strike one image of a trial, in the order of the faults.
     pub(super) fn sites_of_image(&self, trial: Trial, faults: &TrialFaults, image: u64) -> Vec<FaultSite> {
-        let mut stream = image_stream(self.seed, trial.id, image);
-        let mut sites = Vec::new();
-        for (fault, of_fault) in self.conditions[trial.condition].faults.iter().zip(&faults.faults) {
-            match (fault, of_fault) {
-                (_, OfFault::Permanent(permanent)) => sites.extend_from_slice(permanent),
-                (Struck::Drawn(fault), OfFault::Transient { .. }) => sites.extend(fault.draw(&mut stream)),
-                (Struck::Listed(listed), OfFault::Transient { .. }) => {
-                    let strikes = |site: &&ListedSite| {
-                        site.draw.is_none_or(|draw| draw == trial.draw)
-                            && site.image.is_none_or(|only| only == image)
-                    };
-                    sites.extend(listed.iter().filter(strikes).map(|site| site.site));
-                }
-            }
-        }
-        sites
+        self.sites_by_fault(trial, faults, image).concat()
     }
 
     /// Whether a trial strikes parameters anew for every image, so that each image runs alone.
@@ -250,18 +247,38 @@ impl<'a> Campaign<'a> {
         faults.has_transient().then(|| self.sites_of_image(trial, &faults, image))
     }
 
-    /// The faults of a trial as rows of a list: those that strike every image, or where any is drawn anew, those of every image.
+    /// The faults of a trial as rows of a list, fault after fault; those drawn anew once for every image.
     pub fn listed_faults(&self, trial: Trial) -> FaultList {
         let memory = &self.variant_of(trial).memory;
-        let rows = |image: Option<u64>, sites: Vec<FaultSite>| -> FaultList {
-            sites.iter().map(|site| ListedFault::of_site(memory, None, image, site)).collect()
+        let row = |image, site: &FaultSite| ListedFault::of_site(memory, None, image, site);
+        let faults = self.faults_of(trial);
+        let images = if faults.has_transient() { self.images() as u64 } else { 0 };
+        let by_image: Vec<_> = (0..images).map(|image| self.sites_by_fault(trial, &faults, image)).collect();
+        let rows = |(i, fault): (usize, &Struck)| -> FaultList {
+            match fault {
+                Struck::Listed(listed) => {
+                    of_draw(listed, trial.draw).map(|site| row(site.image, &site.site)).collect()
+                }
+                Struck::Drawn(_) if faults.faults[i].anew.is_empty() => {
+                    faults.faults[i].every_image.iter().map(|site| row(None, site)).collect()
+                }
+                Struck::Drawn(_) => {
+                    let images = (0..).zip(&by_image);
+                    images
+                        .flat_map(|(image, by_fault)| {
+                            by_fault[i].iter().map(move |site| row(Some(image), site))
+                        })
+                        .collect()
+                }
+            }
         };
-        if !self.faults_of(trial).has_transient() {
-            return rows(None, self.permanent_sites(trial));
-        }
-        let of_image = |image| rows(Some(image), self.transient_sites(trial, image).unwrap_or_default());
-        (0..self.images() as u64).flat_map(of_image).collect()
+        self.conditions[trial.condition].faults.iter().enumerate().flat_map(rows).collect()
     }
+}
+
+/// The listed sites that a draw has.
+fn of_draw(listed: &[ListedSite], draw: u64) -> impl Iterator<Item = &ListedSite> {
+    listed.iter().filter(move |site| site.draw.is_none_or(|only| only == draw))
 }
 
 /// Whether a network's outputs are those of a softmax, perhaps in another shape.

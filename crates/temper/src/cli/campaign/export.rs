@@ -57,7 +57,7 @@ pub(super) fn run(args: &ExportArgs, out: &mut (dyn Write + Send)) -> Result<()>
         write_faults(&faults(args, &dir)?, args.format, &mut content)?;
     } else {
         let records = dir.records()?;
-        note_missing(&dir, &records);
+        note_missing(&dir, &records, "not done yet");
         write(&TrialColumns::new(dir.info(), &records), args.format, &mut content)?;
     }
     match &args.output {

@@ -111,7 +111,7 @@ fn merge(dirs: &[PathBuf], output: &Path) -> Result<CampaignDir> {
     let (first, others) = dirs.split_first().context("expected a folder to merge, found none")?;
     let (merged, records) = first.merge(others, output)?;
     note_torn(&records);
-    note_missing(&merged, &records);
+    note_missing(&merged, &records, "in none of these folders");
     Ok(merged)
 }
 
@@ -122,10 +122,10 @@ fn note_torn(Records { torn, .. }: &Records) {
 }
 
 /// Says how many trials are still to be run.
-fn note_missing(dir: &CampaignDir, records: &Records) {
+fn note_missing(dir: &CampaignDir, records: &Records, what: &str) {
     let missing = dir.info().plan.pending(&records.by_trial).count() as u64;
     if missing > 0 {
         let all = records.by_trial.len() as u64 + missing;
-        eprintln!("note: {} of {} trials are not done yet", grouped(missing), grouped(all));
+        eprintln!("note: {} of {} trials are {what}", grouped(missing), grouped(all));
     }
 }

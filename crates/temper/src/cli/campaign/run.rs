@@ -78,7 +78,8 @@ pub(crate) fn run_campaign(
             return Ok(dir);
         }
         if recorded > 0 && log.is_none() {
-            eprintln!("{} trials are recorded already", grouped(recorded));
+            let most = if plan.precision.is_some() { "at most " } else { "" };
+            eprintln!("{} of {most}{} trials are recorded already", grouped(recorded), grouped(all));
         }
         let log = match &mut log {
             Some(log) => log,
