@@ -401,9 +401,9 @@ fn lists_are_alone_and_not_swept() {
         [13_584; 2]
     );
     for (sweep, expected) in [
-        ("sweep.layer = 'each'", "sweep, layer: the faults of a list cannot be swept"),
-        ("sweep.\"fault.1.count\" = [1]", "sweep, fault.1.count: the faults of a list cannot be swept"),
-        ("sweep.list = ['b.csv']", "sweep, list: the faults of a list cannot be swept"),
+        ("sweep.layer = 'each'", "[sweep] layer: the faults of a list cannot be swept"),
+        ("sweep.\"fault.1.count\" = [1]", "[sweep] fault.1.count: the faults of a list cannot be swept"),
+        ("sweep.list = ['b.csv']", "[sweep] list: the faults of a list cannot be swept"),
     ] {
         let head = "seed = 1\nmodel.file = 'm'\ndata.set = 'digits'\ntrials.count = 1";
         let only = if sweep.contains("layer") {
@@ -417,7 +417,7 @@ fn lists_are_alone_and_not_swept() {
     for trials in ["trials.exhaustive = true", "trials.statistical = { margin = 0.1, confidence = 0.9 }"] {
         let error = chain(&bind(&of_list(list.clone(), trials), &data).expect_err("nothing to go through"));
         assert!(
-            error.starts_with("trials: a statistical or exhaustive campaign strikes one site"),
+            error.starts_with("[trials]: a statistical or exhaustive campaign strikes one site"),
             "{error}"
         );
     }

@@ -178,113 +178,113 @@ fn malformed_specifications_are_refused_with_line_and_reason() {
 
 /// Changes of [`FULL`] that are well formed but make no sense, where they point, and the whole message.
 const SENSELESS: [(&str, &str, usize, &str); 33] = [
-    ("count = 100", "count = 0", 22, "trials, count: expected at least 1, found 0"),
+    ("count = 100", "count = 0", 22, "[trials] count: expected at least 1, found 0"),
     (
         "count = 100",
         "",
         21,
-        "trials: expected exactly one of count, precision, statistical and exhaustive, found none",
+        "[trials]: expected exactly one of count, precision, statistical and exhaustive, found none",
     ),
     (
         "count = 100",
         "count = 1\nexhaustive = true",
         21,
-        "trials: expected exactly one of count, precision, statistical and exhaustive, found count and exhaustive",
+        "[trials]: expected exactly one of count, precision, statistical and exhaustive, found count and exhaustive",
     ),
     (
         "count = 100",
         "exhaustive = false",
         22,
-        "trials, exhaustive: expected true; for anything else give count",
+        "[trials] exhaustive: expected true; for anything else give count",
     ),
     (
         "count = 100",
         "statistical = { margin = 1.5, confidence = 0.99 }",
         22,
-        "trials, statistical, margin: expected between 0 and 1, found 1.5",
+        "[trials] statistical.margin: expected between 0 and 1, found 1.5",
     ),
     (
         "count = 100",
         "statistical = { margin = 0.01, confidence = 0.99, proportion = nan }",
         22,
-        "trials, statistical, proportion: expected between 0 and 1, found NaN",
+        "[trials] statistical.proportion: expected between 0 and 1, found NaN",
     ),
     (
         "count = 100",
         "precision = { half_width = 0.01, min = 1, max = 9 }",
         22,
-        "trials, precision: found 1 draws before the first look, expected at least 2",
+        "[trials] precision: found 1 draws before the first look, expected at least 2",
     ),
-    ("limit = 200", "limit = 0", 9, "data, limit: expected at least 1, found 0"),
+    ("limit = 200", "limit = 0", 9, "[data] limit: expected at least 1, found 0"),
     (
         "limit = 200",
         "selection_seed = 3",
         9,
-        "data, selection_seed: all images are used; give a limit to choose some of them",
+        "[data] selection_seed: all images are used; give a limit to choose some of them",
     ),
     (
         "[trials]",
         "[calibration]\nlimit = 0\n[trials]",
         22,
-        "calibration, limit: expected at least 1, found 0",
+        "[calibration] limit: expected at least 1, found 0",
     ),
-    ("[0, 1, 2, 5]", "[]", 19, "sweep, count: expected at least one, found none"),
-    ("[0, 1, 2, 5]", "[0, 1, 2, 1]", 19, "sweep, count: 1 occurs twice"),
-    ("count = [0, 1, 2, 5]", "bit = [31, 31]", 19, "sweep, bit: 31 occurs twice"),
-    ("count = [0, 1, 2, 5]", "layer = ['fc1', 'fc1']", 19, "sweep, layer: fc1 occurs twice"),
+    ("[0, 1, 2, 5]", "[]", 19, "[sweep] count: expected at least one, found none"),
+    ("[0, 1, 2, 5]", "[0, 1, 2, 1]", 19, "[sweep] count: 1 occurs twice"),
+    ("count = [0, 1, 2, 5]", "bit = [31, 31]", 19, "[sweep] bit: 31 occurs twice"),
+    ("count = [0, 1, 2, 5]", "layer = ['fc1', 'fc1']", 19, "[sweep] layer: fc1 occurs twice"),
     (
         "count = [0, 1, 2, 5]",
         "bit_error_rate = [1e-6, 0.000001]",
         19,
-        "sweep, bit_error_rate: 1e-6 occurs twice",
+        "[sweep] bit_error_rate: 1e-6 occurs twice",
     ),
-    ("count = [0, 1, 2, 5]", "value_fault_rate = [0.0, 0]", 19, "sweep, value_fault_rate: 0 occurs twice"),
-    ("count = [0, 1, 2, 5]", "value_fault_rate = [0, -0.0]", 19, "sweep, value_fault_rate: -0 occurs twice"),
-    ("count = [0, 1, 2, 5]", "value = [nan, nan]", 19, "sweep, value: NaN occurs twice"),
-    ("count = [0", "counts = [0", 19, "sweep, counts: unknown field"),
-    ("[0, 1, 2, 5]", "[0, -1]", 19, "sweep, count: invalid value: integer `-1`, expected u64"),
-    ("[0, 1, 2, 5]", "[0, 1.5]", 19, "sweep, count: invalid type: floating point `1.5`, expected u64"),
-    ("[0, 1, 2, 5]", "[0, '1']", 19, "sweep, count: invalid type: string \"1\", expected u64"),
-    ("count = [0, 1, 2, 5]", "bit = [4294967296]", 19, "sweep, bit: expected \"all\""),
+    ("count = [0, 1, 2, 5]", "value_fault_rate = [0.0, 0]", 19, "[sweep] value_fault_rate: 0 occurs twice"),
+    ("count = [0, 1, 2, 5]", "value_fault_rate = [0, -0.0]", 19, "[sweep] value_fault_rate: -0 occurs twice"),
+    ("count = [0, 1, 2, 5]", "value = [nan, nan]", 19, "[sweep] value: NaN occurs twice"),
+    ("count = [0", "counts = [0", 19, "[sweep] counts: unknown field"),
+    ("[0, 1, 2, 5]", "[0, -1]", 19, "[sweep] count: invalid value: integer `-1`, expected u64"),
+    ("[0, 1, 2, 5]", "[0, 1.5]", 19, "[sweep] count: invalid type: floating point `1.5`, expected u64"),
+    ("[0, 1, 2, 5]", "[0, '1']", 19, "[sweep] count: invalid type: string \"1\", expected u64"),
+    ("count = [0, 1, 2, 5]", "bit = [4294967296]", 19, "[sweep] bit: expected \"all\""),
     (
         "count = [0, 1, 2, 5]",
         "bit_error_rate = ['1e-3']",
         19,
-        "sweep, bit_error_rate: invalid type: string \"1e-3\"",
+        "[sweep] bit_error_rate: invalid type: string \"1e-3\"",
     ),
     (
         "count = [0, 1, 2, 5]",
         "format = ['int8', 'int80']",
         19,
-        "sweep, format: \"int80\" is not a number format",
+        "[sweep] format: \"int80\" is not a number format",
     ),
-    ("[0, 1, 2, 5]", "'each'", 19, "sweep, count: only layer and bit have an \"each\"; expected a list"),
-    ("count = [0", "fault.2.count = [0", 19, "sweep, fault.2.count: there is no entry 2; expected 1 to 1"),
+    ("[0, 1, 2, 5]", "'each'", 19, "[sweep] count: only layer and bit have an \"each\"; expected a list"),
+    ("count = [0", "fault.2.count = [0", 19, "[sweep] fault.2.count: there is no entry 2; expected 1 to 1"),
     (
         "count = [0",
         "\"fault.0.count\" = [0",
         19,
-        "sweep, fault.0.count: there is no entry 0; expected 1 to 1",
+        "[sweep] fault.0.count: there is no entry 0; expected 1 to 1",
     ),
     (
         "count = [0",
         "storage.1.format = [0",
         19,
-        "sweep, storage.1.format: there is no entry 1, nor any other",
+        "[sweep] storage.1.format: there is no entry 1, nor any other",
     ),
     (
         "count = [0",
         "trials.count = [0",
         19,
-        "sweep, trials.count: expected a field of the faults, fault.N.FIELD or storage.N.FIELD",
+        "[sweep] trials.count: expected a field of the faults, fault.N.FIELD or storage.N.FIELD",
     ),
     (
         "count = [0",
         "bits = [1]\nfault.1.bit = [2, 3]\ncount = [0",
         20,
-        "sweep, fault.1.bit: another axis gives fault 1 its bits already",
+        "[sweep] fault.1.bit: another axis gives fault 1 its bits already",
     ),
-    ("count = [0", "list = ['a.csv']\ncount = [0", 19, "sweep, list: the faults of a list cannot be swept"),
+    ("count = [0", "list = ['a.csv']\ncount = [0", 19, "[sweep] list: the faults of a list cannot be swept"),
     (
         "model = \"bit-flip\"",
         "list = \"faults.csv\"",
@@ -307,7 +307,7 @@ fn senseless_specifications_are_refused_by_name_and_place() {
     // Written as a list, not as tables.
     let toml = "seed = 1\nfault = []\nmodel.file = 'm'\ndata.set = 'digits'\ntrials.count = 1";
     let error = CampaignSpec::parse(toml).expect_err("no fault");
-    assert_eq!(error.to_string(), "fault: expected at least one, found none");
+    assert_eq!(error.to_string(), "[[fault]]: expected at least one, found none");
     assert!(CampaignSpec::parse("").is_err());
 }
 
@@ -322,7 +322,7 @@ fn enormous_campaigns_are_planned_without_being_listed() {
     for count in ["9223372036854775807", "4611686018427387904"] {
         let toml = FULL.replace("count = 100", &format!("count = {count}"));
         let error = bind(&parse(&toml), &model, &data).expect_err("more than 2^64 trials");
-        assert_eq!(error.to_string(), "trials: more trials than can be numbered");
+        assert_eq!(error.to_string(), "[trials]: more trials than can be numbered");
     }
     // Faults without number are refused before anything is made of them.
     let toml = FULL.replace("[0, 1, 2, 5]", "[1, 1152921504606846976]");

@@ -278,5 +278,5 @@ fn too_many_conditions_are_refused_before_they_are_made() {
         values(1100)
     );
     let error = bind(&campaign(&toml), &digits_images(1)).expect_err("1.2 million conditions").to_string();
-    assert_eq!(error, "sweep: more than 1000000 conditions; sweep fewer values");
+    assert_eq!(error, "[sweep]: more than 1000000 conditions; sweep fewer values");
 }

@@ -124,7 +124,7 @@ fn what_cannot_be_gone_through_one_by_one_is_refused() {
             ),
             (
                 "[[fault]]\nmodel = 'bit-flip'\n[[fault]]\nmodel = 'zeroing'",
-                "trials: a statistical or exhaustive campaign strikes one site a trial: expected one [[fault]]",
+                "[trials]: a statistical or exhaustive campaign strikes one site a trial: expected one [[fault]]",
             ),
             (
                 "[[fault]]\nmodel = 'zeroing'\nburst_words = 7",

@@ -125,9 +125,18 @@ pub enum SpecError {
     },
 }
 
-/// A path as a user would write it: `fault 2, layers`.
+/// A path as a user would write it: `fault 2, layers` or `[trials] count`.
 fn written(path: &[String]) -> String {
-    path.join(", ").replace("fault, ", "fault ").replace("storage, ", "storage ")
+    let is_array = |key: &str| matches!(key, "fault" | "storage");
+    match path {
+        [] => String::new(),
+        [array] if is_array(array) => format!("[[{array}]]"),
+        [table] => format!("[{table}]"),
+        [array, number, rest @ ..] if is_array(array) => {
+            [format!("{array} {number}")].iter().chain(rest).cloned().collect::<Vec<_>>().join(", ")
+        }
+        [table, keys @ ..] => format!("[{table}] {}", keys.join(".")),
+    }
 }
 
 impl SpecError {
