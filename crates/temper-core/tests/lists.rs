@@ -241,6 +241,18 @@ fn draw_and_image_columns_choose_whom_a_fault_strikes() {
     assert_eq!(layers(0, 2), ["conv1 weight", "fc2 weight", "conv2 activation", "fc1 activation"]);
     assert_eq!(layers(1, 1), ["conv2 activation", "input input", "relu1 activation", "fc1 activation"]);
     check_spec(&spec, &digits_model(), &data);
+    // Draws and images that are not there.
+    for (column, rest, expected) in [
+        ("draw", "trials.count = 1", "fault 1 of the list, draw: expected 0 to 0, found 1"),
+        ("image", "trials.count = 3", "fault 1 of the list, image: expected 0 to 5, found 6"),
+    ] {
+        let only = format!(
+            "model,bit,index,layer,{column}\nbit-flip,3,1,fc1,{}\n",
+            if column == "draw" { 1 } else { 6 }
+        );
+        let error = chain(&bind(&of_list(listed(&only), rest), &data).expect_err("not there"));
+        assert!(error.ends_with(expected), "{error}");
+    }
     // Without the column of images all strike every image.
     let list = listed(CSV).into_iter().map(|fault| ListedFault { image: None, ..fault }).collect();
     let spec = of_list(list, "trials.count = 3");
@@ -391,10 +403,10 @@ fn names_are_exact_whatever_characters_they_have() {
 #[test]
 fn lists_are_alone_and_not_swept() {
     let list = listed(CSV);
-    let toml = "trials.count = 1\n[[fault]]\nlist = 'a.csv'\n[[fault]]\nmodel = 'zeroing'\n";
+    let toml = "trials.count = 3\n[[fault]]\nlist = 'a.csv'\n[[fault]]\nmodel = 'zeroing'\n";
     let mut spec = campaign(&format!("sweep.count = [1, 2]\n{toml}"));
     spec.faults[0].listed = Some(list.clone());
-    let data = digits_images(2);
+    let data = digits_images(6);
     let bound = bind(&spec, &data).expect("the other fault is swept");
     assert_eq!(
         bound.plan().conditions.iter().map(|condition| condition.sites).collect::<Vec<_>>(),

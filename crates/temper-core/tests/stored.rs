@@ -145,7 +145,8 @@ fn a_zero_point_that_is_set_or_disturbed_is_the_nearest_integer() {
         let site = sites(&memory, &format!("{target}\nmodel = 'set-value'\nvalue = {value}"));
         check(&memory, &site)[0] - memory.stored_values(TensorId(0)).expect("a parameter")[0]
     };
-    for (value, integer) in [(3.0, 3), (2.6, 3), (-2.6, -3), (0.5, 0)] {
+    // What does not fit the width is the outermost integer that does.
+    for (value, integer) in [(3.0, 3), (2.6, 3), (-2.6, -3), (0.5, 0), (1e6, 127), (-129.0, -128)] {
         let moved = (grid.zero_point - integer) as f32 * grid.scale;
         assert!((set(value) - moved).abs() < 1e-5, "{value}");
     }
@@ -339,9 +340,9 @@ fn struck_activations_are_those_of_brute_force() {
     for format in ["int8", "uint8", "f16", "binary", "f32"] {
         let entry = entry(&format!("target = 'activation'\nformat = '{format}'"));
         let mut memory = Memory::new(&network, &[entry]).expect("a sound entry");
-        let mut seen = Calibration::default();
-        seen.add(&values, 1);
-        memory.calibrate(&[seen]);
+        let mut seen = Calibration::new(values.len(), 1, values.len());
+        seen.add(0, &values);
+        memory.calibrate(vec![seen]);
         let id = memory.at_tap(temper_core::execution::TapId(0));
         let mut stored = values.clone();
         memory.tensor(id).codec().store(&mut stored);

@@ -142,6 +142,19 @@ fn every_stored_format_has_its_own_golden_run() {
     assert_eq!(by_fault.golden_logits(&by_fault.golden(&Silent), 0), campaign.golden_logits(&golden, 2));
 }
 
+/// A fault's format means its whole target, whichever layers it strikes: one network, one golden run.
+#[test]
+fn conditions_that_store_alike_share_a_network() {
+    let data = digits_images(4);
+    for target in ["target = 'weight'\nformat = 'int8'", "target = 'activation'\nformat = 'f16'"] {
+        let toml = format!(
+            "trials.count = 1\nsweep.layer = 'each'\n[[fault]]\nmodel = 'bit-flip'\ncount = 1\n{target}"
+        );
+        let campaign = sound(&toml, &data);
+        assert_eq!((campaign.plan().conditions.len(), campaign.golden_runs()), (4, 1), "{target}");
+    }
+}
+
 /// Draws of activations do not depend on which other conditions struck what before.
 #[test]
 fn a_sweep_leaves_no_trace_in_the_order_of_activations() {
@@ -191,7 +204,7 @@ const MISFITS: [(&str, &str, &str); 18] = [
     (
         "[[storage]]\ntarget = 'weight'\nformat = 'sint8'\nscheme = 'affine'\n[[fault]]\nmodel = 'zeroing'\ncount = 1",
         "storage 1: conv1, weight: scheme: sint8 is never affine",
-        "format = 'sint8'",
+        "scheme = 'affine'",
     ),
     (
         "[[storage]]\ntarget = 'weight'\nformat = 'int8'\n[[fault]]\nmodel = 'zeroing'\ncount = 1\nformat = 'int4'",

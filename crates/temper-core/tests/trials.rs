@@ -230,6 +230,14 @@ fn pending_is_what_is_missing() {
     let pending: Vec<Trial> = bound.plan().pending(&records).collect();
     assert_eq!(pending, trials.iter().filter(|trial| trial.id % 3 != 1).copied().collect::<Vec<_>>());
     assert_eq!(bound.plan().pending(&BTreeMap::new()).collect::<Vec<_>>(), trials);
+    assert_eq!(bound.plan().missing(&records), pending.len() as u64);
+    // What could go on for ever is not gone through.
+    let endless = campaign(
+        "[trials.precision]\nhalf_width = 0.5\nmin = 2\nmax = 1000000000000\n[[fault]]\nmodel = 'bit-flip'\ncount = 1",
+    );
+    let endless = bind(&endless, &model, &data).expect("it fits");
+    assert_eq!(endless.plan().pending(&BTreeMap::new()).count(), 2, "up to the first look");
+    assert_eq!(endless.plan().missing(&BTreeMap::new()), 2);
     // Accuracies are counted up to the first gap: draws 0 to 4 of condition 0 are the trials 0, 2, 4, …
     assert_eq!(bound.plan().accuracies(&bound.plan().conditions[1], &records).len(), 1);
 }

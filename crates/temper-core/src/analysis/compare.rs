@@ -123,7 +123,12 @@ fn key(condition: &Condition) -> String {
 fn differences(first: &CampaignInfo, second: &CampaignInfo) -> Vec<String> {
     let (a, b) = (&first.spec, &second.spec);
     let sampling = |info: &CampaignInfo| {
-        (info.spec.trials.statistical.is_some(), info.spec.trials.exhaustive == Some(true))
+        let trials = &info.spec.trials;
+        // How many are sampled without replacement decides which ones are.
+        let sampled = trials
+            .statistical
+            .map(|_| info.plan.conditions.iter().map(|condition| condition.draws).collect::<Vec<_>>());
+        (sampled, trials.exhaustive == Some(true))
     };
     // A trial's stream is a function of its id, and that of the number of conditions.
     let conditions = |info: &CampaignInfo| info.plan.conditions.len();

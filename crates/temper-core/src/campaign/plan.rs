@@ -67,10 +67,15 @@ impl Plan {
 
     /// The trials in the order of their ids.
     pub fn trials(&self) -> impl Iterator<Item = Trial> + use<'_> {
-        let most = self.conditions.iter().map(|condition| condition.draws).max().unwrap_or(0);
+        self.trials_within(self.conditions.iter().map(|condition| condition.draws).collect())
+    }
+
+    /// The first so many draws of each condition, in the order of their ids.
+    fn trials_within(&self, draws: Vec<u64>) -> impl Iterator<Item = Trial> + use<'_> {
+        let most = draws.iter().copied().max().unwrap_or(0);
         (0..most).flat_map(move |draw| {
-            let has = move |condition: &&Condition| draw < condition.draws;
-            self.conditions.iter().filter(has).map(move |condition| self.trial(condition.id, draw))
+            let has: Vec<usize> = (0..draws.len()).filter(|&condition| draw < draws[condition]).collect();
+            has.into_iter().map(move |condition| self.trial(condition, draw))
         })
     }
 
@@ -93,15 +98,23 @@ impl Plan {
         &'a self,
         records: &'a BTreeMap<u64, TrialRecord>,
     ) -> impl Iterator<Item = Trial> + use<'a> {
+        self.trials_within(self.wanted(records)).filter(|trial| !records.contains_key(&trial.id))
+    }
+
+    /// How many trials are [`pending`](Self::pending), without going through them.
+    pub fn missing(&self, records: &BTreeMap<u64, TrialRecord>) -> u64 {
+        let wanted = self.wanted(records);
+        let done = records.values().filter(|record| record.draw < wanted[record.condition]).count() as u64;
+        wanted.iter().sum::<u64>() - done
+    }
+
+    /// The draws of each condition that are to be made, as far as is known.
+    fn wanted(&self, records: &BTreeMap<u64, TrialRecord>) -> Vec<u64> {
         let rule = self.precision.and_then(|precision| precision.rule().ok());
-        let enough: Option<Vec<u64>> = rule.map(|rule| {
-            self.conditions.iter().map(|condition| self.draws_wanted(&rule, condition, records)).collect()
-        });
-        let wanted = move |trial: &Trial| {
-            enough.as_ref().is_none_or(|enough| trial.draw < enough[trial.condition])
-                && !records.contains_key(&trial.id)
+        let wanted = |condition: &Condition| {
+            rule.as_ref().map_or(condition.draws, |rule| self.draws_wanted(rule, condition, records))
         };
-        self.trials().filter(wanted)
+        self.conditions.iter().map(wanted).collect()
     }
 
     /// Draws that a condition needs before it can be decided whether they are enough, or those that were enough.

@@ -111,7 +111,7 @@ impl<'a> Campaign<'a> {
         spec.check()?;
         let inputs = preprocessing.bind(data, network.input_shape())?;
         Program::compile(network, &[], &[]).0.check_classes(data)?;
-        let resolver = Resolver { spec, network };
+        let resolver = Resolver { spec, network, images: data.len() };
         let combinations = spec.sweep.expand(spec, |axis, combination| resolver.each(axis, combination))?;
         let Conditions { memories, resolved, planned } = resolver.conditions(&combinations)?;
         if calibration.is_none() && memories.iter().any(Memory::needs_calibration) {

@@ -6,7 +6,7 @@ use super::resolved::{Chosen, Resolved, Struck};
 use super::spec::{CampaignSpec, Entry, SpecError, storage_with};
 use super::sweep::{BIT, Combination, SweptValue};
 use super::trials::Sampling;
-use crate::fault::{FaultError, FaultSpec, Number, condition_stream, resolve_list, tap_list};
+use crate::fault::{FaultError, FaultSpec, Number, check_list, condition_stream, resolve_list, tap_list};
 use crate::memory::{Memory, StorageError, StorageSpec};
 use crate::network::Network;
 
@@ -14,6 +14,8 @@ use crate::network::Network;
 pub(super) struct Resolver<'a> {
     pub(super) spec: &'a CampaignSpec,
     pub(super) network: &'a Network,
+    /// Number of images that every trial runs.
+    pub(super) images: usize,
 }
 
 /// What conditions are made of.
@@ -74,21 +76,28 @@ impl Resolver<'_> {
     /// All conditions.
     pub(super) fn conditions(&self, combinations: &[Combination]) -> Result<Conditions, CampaignError> {
         let mut found = Conditions::default();
-        let mut known: Vec<Vec<(Entry, StorageSpec)>> = Vec::new();
+        // Each way to store the network that was met, with the memory it comes to: different entries may mean the same.
+        let mut known: Vec<(Vec<(Entry, StorageSpec)>, usize)> = Vec::new();
         let mut variants = Vec::with_capacity(combinations.len());
         for combination in combinations {
             let storage = storage_with(&combination.storage, &combination.faults);
-            let same = |known: &Vec<(Entry, StorageSpec)>| {
+            let same = |(known, _): &&(Vec<(Entry, StorageSpec)>, usize)| {
                 known.iter().map(|(_, spec)| spec).eq(storage.iter().map(|(_, spec)| spec))
             };
-            if let Some(variant) = known.iter().position(same) {
-                tap(combination, &mut found.memories[variant])?;
-                variants.push(variant);
-            } else {
-                found.memories.push(self.memory(combination)?);
-                variants.push(known.len());
-                known.push(storage);
+            let mut variant = known.iter().find(same).map(|(_, variant)| *variant);
+            if variant.is_none() {
+                let memory = self.memory(combination)?;
+                let like = found.memories.iter().position(|known| known.stores_like(&memory));
+                let number = like.unwrap_or(found.memories.len());
+                if like.is_none() {
+                    found.memories.push(memory);
+                }
+                known.push((storage, number));
+                variant = Some(number);
             }
+            let variant = variant.unwrap_or_default();
+            tap(combination, &mut found.memories[variant])?;
+            variants.push(variant);
         }
         for (id, (combination, variant)) in combinations.iter().zip(variants).enumerate() {
             let faults = self.faults(combination, &found.memories[variant])?;
@@ -98,6 +107,12 @@ impl Resolver<'_> {
             });
             let sites = drawn.sum();
             let draws = self.spec.trials.draws(sites);
+            for (i, fault) in faults.iter().enumerate() {
+                if let Struck::Listed(listed) = fault {
+                    check_list(listed, draws, self.images as u64)
+                        .map_err(|source| CampaignError::List { number: i + 1, source })?;
+                }
+            }
             let chosen = self.chosen(id, sites, draws);
             found.resolved.push(Resolved { variant, faults, chosen });
             found.planned.push(Condition { id, swept: combination.swept.clone(), sites, draws });

@@ -51,7 +51,9 @@ impl fmt::Display for SweptValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer(value) => value.fmt(f),
-            Self::Real(value) if *value != 0.0 && value.abs() < 1e-2 => write!(f, "{value:e}"),
+            Self::Real(value) if *value != 0.0 && !(1e-2..1e6).contains(&value.abs()) => {
+                write!(f, "{value:e}")
+            }
             Self::Real(value) => value.fmt(f),
             Self::Text(text) => text.fmt(f),
         }

@@ -133,6 +133,9 @@ impl TrialsSpec {
                     );
                 }
             }
+            statistical
+                .sample_size(None)
+                .map_err(|source| SpecError::value(&["trials", "statistical"], source.to_string()))?;
         }
         Ok(())
     }
@@ -153,11 +156,17 @@ impl TrialsSpec {
         if let Some(precision) = self.precision {
             return precision.max;
         }
-        let size = |Statistical { margin, confidence, proportion }: Statistical| {
-            let t = table_quantile(confidence)?;
-            sample_size(Some(sites), margin, t, proportion).ok()
-        };
-        // What was checked has a sample size; without one, every site is taken.
+        // What was checked has a sample size.
+        let size = |statistical: Statistical| statistical.sample_size(Some(sites)).ok();
         self.statistical.and_then(size).unwrap_or(sites)
+    }
+}
+
+impl Statistical {
+    /// How many faults of a population it asks for.
+    fn sample_size(&self, population: Option<u64>) -> Result<u64, StatisticsError> {
+        let Self { margin, confidence, proportion } = *self;
+        let t = table_quantile(confidence).ok_or(StatisticsError::Confidence { found: confidence })?;
+        sample_size(population, margin, t, proportion)
     }
 }

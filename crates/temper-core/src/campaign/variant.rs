@@ -37,10 +37,10 @@ impl Variant {
     pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>) -> Self {
         let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
         let seen = match calibration.filter(|_| memory.needs_calibration()) {
-            Some(inputs) => observe(&program, &weights, inputs, memory.taps().len()),
+            Some(inputs) => observe(&program, &weights, inputs),
             None => Vec::new(),
         };
-        memory.calibrate(&seen);
+        memory.calibrate(seen);
         Self { memory, program, weights }
     }
 
@@ -101,16 +101,17 @@ impl Variant {
 }
 
 /// The activations at every tap, in a run without faults and without stored activations; of many, evenly spaced ones and the extremes.
-fn observe(program: &Program, weights: &Weights, inputs: &Inputs<'_>, taps: usize) -> Vec<Calibration> {
-    let mut seen = vec![Calibration::default(); taps];
+fn observe(program: &Program, weights: &Weights, inputs: &Inputs<'_>) -> Vec<Calibration> {
+    let lens: Vec<usize> = (0..program.tap_count()).map(|tap| program.tap_len(TapId(tap))).collect();
+    let mut seen: Vec<Calibration> =
+        lens.iter().map(|&len| Calibration::new(len, inputs.len(), CALIBRATION_VALUES)).collect();
     let mut workspace = Workspace::new(program);
     let chunk = chunk_size(program);
     for start in (0..inputs.len()).step_by(chunk) {
         let images = start..inputs.len().min(start + chunk);
         inputs.fill(images.clone(), workspace.input_mut(program, images.len()));
         program.run_with(weights, &mut workspace, &mut |tap: TapId, values: &mut [f32]| {
-            let wanted = (CALIBRATION_VALUES * images.len() / inputs.len()).max(1);
-            seen[tap.0].add(values, values.len().div_ceil(wanted));
+            seen[tap.0].add(start * lens[tap.0], values);
         });
     }
     seen

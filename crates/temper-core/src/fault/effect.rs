@@ -108,7 +108,7 @@ impl FaultSpec {
             ErrorModel::RandomWord => Effect::RandomWord,
             ErrorModel::Zeroing => Effect::Set(0.0),
             // Any number may be set, infinities and NaN too.
-            ErrorModel::SetValue => Effect::Set(needed("value", self.value)? as f32),
+            ErrorModel::SetValue => Effect::Set(single("value", needed("value", self.value)?)?),
             ErrorModel::SignReversal => Effect::Negate,
             ErrorModel::RandomValue => {
                 let (low, high) = self.range()?;
@@ -154,6 +154,15 @@ fn needed(name: &'static str, value: Option<f64>) -> Result<f64, FaultError> {
         Some(value) => Ok(value),
         None => field(name, "expected a number, here or in [sweep]; found none"),
     }
+}
+
+/// A number as a 32-bit float; one that is too large for it is an error, an infinity or NaN that was asked for is not.
+fn single(name: &'static str, value: f64) -> Result<f32, FaultError> {
+    let single = value as f32;
+    if value.is_finite() && single.is_infinite() {
+        return field(name, format!("{value:e} is too large for a 32-bit float"));
+    }
+    Ok(single)
 }
 
 fn finite(name: &'static str, value: Option<f64>) -> Result<f64, FaultError> {

@@ -270,7 +270,8 @@ impl ListedFault {
         let mut mask = 0;
         for bit in bits.split_whitespace() {
             match bit.parse::<u32>() {
-                Ok(bit) if bit < width => mask |= 1u64 << bit,
+                Ok(bit) if bit < width && mask >> bit & 1 == 0 => mask |= 1u64 << bit,
+                Ok(bit) if bit < width => return Err(("bits", format!("bit {bit} is named twice"))),
                 _ => return Err(("bits", format!("expected bits 0 to {}, found \"{bit}\"", width - 1))),
             }
         }
@@ -293,6 +294,9 @@ impl ListedFault {
                 return Err(("value", reason));
             }
             (None, true) => return Err(("value", "expected a number, found none".to_owned())),
+            (Some(value), _) if value.is_finite() && (value as f32).is_infinite() => {
+                return Err(("value", format!("{value:e} is too large for a 32-bit float")));
+            }
             (value, _) => value.unwrap_or_default() as f32,
         };
         Ok(match self.model {
@@ -329,6 +333,22 @@ pub fn tap_list(list: &[ListedFault], memory: &mut Memory) -> Result<(), ListErr
         let tapped =
             layers.and_then(|layers| memory.add_taps(fault.target, &layers, fault.place).map_err(wrong));
         tapped.map_err(|(field, reason)| ListError::Row { number: i + 1, field, reason })?;
+    }
+    Ok(())
+}
+
+/// Checks that the draws and images that listed faults name are there.
+///
+/// # Errors
+/// When one is not; the error names the fault.
+pub fn check_list(sites: &[ListedSite], draws: u64, images: u64) -> Result<(), ListError> {
+    for (i, site) in sites.iter().enumerate() {
+        for (field, named, there) in [("draw", site.draw, draws), ("image", site.image, images)] {
+            if let Some(named) = named.filter(|named| *named >= there) {
+                let reason = format!("expected 0 to {}, found {named}", there.saturating_sub(1));
+                return Err(ListError::Row { number: i + 1, field, reason });
+            }
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub use draw::{FaultSite, condition_stream, image_stream, trial_stream};
 pub use error::FaultError;
 pub use error_model::{Damage, ErrorModel, Mode, Reading, RelativeTo};
 pub use list::{
-    FaultList, ListError, ListedFault, ListedModel, ListedSite, read_list, resolve_list, tap_list,
+    FaultList, ListError, ListedFault, ListedModel, ListedSite, check_list, read_list, resolve_list, tap_list,
 };
 pub use resolve::{Fault, Number};
 pub use spec::{All, Amount, BitRange, BitSelection, FaultSpec, Lifetime, Shape};

@@ -173,7 +173,9 @@ impl Fault {
     pub fn expected_sites(&self) -> usize {
         match self.amount {
             Amount::Count(count) => count as usize,
-            Amount::BitErrorRate(rate) => (rate * self.sites as f64) as usize,
+            Amount::BitErrorRate(rate) => {
+                (rate * self.sites as f64 / self.effect.polarities() as f64) as usize
+            }
             Amount::UnitFaultRate(rate) => (rate * self.units as f64) as usize,
         }
     }

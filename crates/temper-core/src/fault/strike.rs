@@ -161,6 +161,8 @@ fn strike_metadata(codec: &mut Codec, part: Part, channel: usize, damage: Damage
     let word = grid.zero_point as u64 & mask;
     let mut reading = Reading { value: grid.zero_point as f32, word: Some(word) };
     damage.apply(&mut reading, |value| value as i64 as u64 & mask, decode);
-    // Noise leaves an integer an integer.
-    grid.zero_point = reading.value.round_ties_even() as i32;
+    // Whatever strikes it, it stays an integer of its width; NaN is zero.
+    let (low, high) =
+        if signed { (-(1 << (width - 1)), (1 << (width - 1)) - 1) } else { (0, (1 << width) - 1) };
+    grid.zero_point = (reading.value.round_ties_even() as i32).clamp(low, high);
 }

@@ -124,22 +124,45 @@ pub struct Memory {
 }
 
 /// What calibration has seen at a tap: enough values to choose a range.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Calibration {
+    stride: usize,
     values: Vec<f32>,
+    low: f32,
+    high: f32,
 }
 
 impl Calibration {
-    /// Adds every `stride`-th of some values, and their extremes.
-    pub fn add(&mut self, values: &[f32], stride: usize) {
-        self.values.extend(values.iter().step_by(stride));
-        if stride > 1 {
-            let extremes = values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
-                (low.min(value), high.max(value))
-            });
-            self.values.extend([extremes.0, extremes.1]);
+    /// For `images` images of `len` values each, of which about `wanted` are kept: evenly spaced ones, at a distance that shares no
+    /// factor with `len`, so that every place of an image is seen equally often.
+    pub fn new(len: usize, images: usize, wanted: usize) -> Self {
+        let least = (len * images).div_ceil(wanted).max(1);
+        // Of as many numbers in a row as an image has values, one leaves the remainder 1.
+        let stride = (least..=least + len).find(|stride| greatest_common_divisor(*stride, len) == 1);
+        let stride = stride.unwrap_or(least);
+        Self { stride, values: Vec::new(), low: f32::INFINITY, high: f32::NEG_INFINITY }
+    }
+
+    /// Adds the values of images, the first of which is the `first`-th value of all.
+    pub fn add(&mut self, first: usize, values: &[f32]) {
+        let skip = (self.stride - first % self.stride) % self.stride;
+        self.values.extend(values.iter().skip(skip).step_by(self.stride));
+        for &value in values {
+            (self.low, self.high) = (self.low.min(value), self.high.max(value));
         }
     }
+
+    /// The values kept, and the extremes of all.
+    fn into_values(mut self) -> Vec<f32> {
+        if self.stride > 1 {
+            self.values.extend([self.low, self.high]);
+        }
+        self.values
+    }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 impl Memory {
@@ -259,6 +282,22 @@ impl Memory {
         &self.tensors
     }
 
+    /// Whether another memory of the same network stores the same values in the same formats.
+    pub fn stores_like(&self, other: &Self) -> bool {
+        let stored = |memory: &Self| -> Vec<(Option<ParameterId>, Option<Tap>, NumberFormat, Quantisation)> {
+            let tensors = memory.tensors.iter().filter(|tensor| tensor.format != NumberFormat::F32);
+            let mut stored: Vec<_> = tensors
+                .map(|tensor| {
+                    let tap = tensor.tap().map(|tap| memory.taps[tap.0]);
+                    (tensor.parameter(), tap, tensor.format, tensor.quantisation)
+                })
+                .collect();
+            stored.sort_by_key(|(parameter, tap, ..)| (*parameter, *tap));
+            stored
+        };
+        stored(self) == stored(other)
+    }
+
     /// One tensor.
     pub fn tensor(&self, id: TensorId) -> &StoredTensor {
         &self.tensors[id.0]
@@ -281,11 +320,12 @@ impl Memory {
     }
 
     /// Gives activations their codecs, from what was seen at each tap in a run without quantised activations.
-    pub fn calibrate(&mut self, seen: &[Calibration]) {
+    pub fn calibrate(&mut self, seen: Vec<Calibration>) {
+        let mut seen: Vec<Vec<f32>> = seen.into_iter().map(Calibration::into_values).collect();
         for tensor in &mut self.tensors {
             let Cells::Activation(tap) = tensor.cells else { continue };
-            let values = seen.get(tap.0).map_or(&[][..], |seen| &seen.values);
-            let codec = Codec::fit(tensor.format, &tensor.quantisation, values, 1);
+            let values = seen.get_mut(tap.0).map(std::mem::take).unwrap_or_default();
+            let codec = Codec::fit(tensor.format, &tensor.quantisation, &values, 1);
             tensor.codec = Some(codec.expect("checked when chosen"));
         }
     }
@@ -369,4 +409,37 @@ fn parameters(network: &Network) -> Vec<StoredTensor> {
         })
     };
     network.parameters().enumerate().filter_map(tensor).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calibration_sees_every_place_equally_often_however_images_are_grouped() {
+        // 64 images of 32 · 32 values, each of which is its own place.
+        let (len, images) = (1024, 64);
+        let image: Vec<f32> = (0..len).map(|place| place as f32).collect();
+        let kept = |group: usize| {
+            let mut seen = Calibration::new(len, images, 4096);
+            for start in (0..images).step_by(group) {
+                seen.add(start * len, &image.repeat(group.min(images - start)));
+            }
+            seen.into_values()
+        };
+        let values = kept(1);
+        assert_eq!(values.split_last_chunk::<2>().map(|(_, extremes)| *extremes), Some([0.0, 1023.0]));
+        let mut seen = vec![0; len];
+        values[..values.len() - 2].iter().for_each(|&place| seen[place as usize] += 1);
+        let (least, most) = (seen.iter().min(), seen.iter().max());
+        assert!(matches!((least, most), (Some(3), Some(4))), "{least:?} to {most:?}");
+        for group in [7, 64] {
+            assert_eq!(kept(group), values, "{group} images at a time");
+        }
+        // Few values are all kept, without their extremes once more.
+        let mut all = Calibration::new(4, 2, 100);
+        all.add(0, &[1.0, 2.0, 3.0, 4.0]);
+        all.add(4, &[5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(all.into_values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    }
 }

@@ -117,11 +117,11 @@ impl Pattern {
         Ok(Self::Glob(glob.compile_matcher()))
     }
 
-    fn matches(&self, text: &str, candidate: &Candidate<'_>, index: Option<usize>) -> bool {
+    fn matches(&self, candidate: &Candidate<'_>, index: Option<usize>) -> bool {
         match self {
             Self::Name(name) => candidate.name == name,
             Self::Kind(kind) => candidate.kind == kind,
-            Self::Glob(glob) => candidate.name == text || candidate.ordinary && glob.is_match(candidate.name),
+            Self::Glob(glob) => candidate.ordinary && glob.is_match(candidate.name),
             Self::Regex(regex) => candidate.ordinary && regex.is_match(candidate.name),
             Self::Index(wanted) => index == Some(*wanted),
         }
@@ -158,10 +158,12 @@ pub(super) fn select(
             Some(rest) => (rest, &mut excluded),
             None => (selector.as_str(), &mut chosen),
         };
-        let pattern = Pattern::parse(text)?;
+        // A name goes before a pattern: names may hold any characters.
+        let is_name = candidates.iter().any(|candidate| candidate.name == text);
+        let pattern = if is_name { Pattern::Name(text.to_owned()) } else { Pattern::parse(text)? };
         let mut any = false;
         for ((mark, candidate), index) in marks.iter_mut().zip(candidates).zip(&indices) {
-            let matches = pattern.matches(text, candidate, *index);
+            let matches = pattern.matches(candidate, *index);
             *mark |= matches;
             any |= matches;
         }

@@ -130,7 +130,7 @@ impl MemoryError {
             Self::Layers(_) => "layers",
             Self::NoTarget { .. } => "target",
             Self::Field { field, .. } => field,
-            Self::Quantisation { .. } => "format",
+            Self::Quantisation { source, .. } => source.field(),
         }
     }
 }

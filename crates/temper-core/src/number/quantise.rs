@@ -196,6 +196,23 @@ pub enum QuantisationError {
     },
 }
 
+impl QuantisationError {
+    /// The field of the user's choice that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Scheme { .. } => "scheme",
+            Self::Rule { .. } | Self::Percentile { .. } | Self::Given { .. } | Self::Interval { .. } => {
+                "range"
+            }
+            Self::Format(_)
+            | Self::NoScale { .. }
+            | Self::Channels { .. }
+            | Self::RangeCount { .. }
+            | Self::Range { .. } => "format",
+        }
+    }
+}
+
 /// A scheme and a rule that go together, for a format that needs a range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Choice {

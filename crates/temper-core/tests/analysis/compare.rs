@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use temper_core::analysis::{AnalysisError, Comparison, Difference, Pairing, Side, compare};
-use temper_core::campaign::Outcomes;
+use temper_core::campaign::{Outcomes, Statistical};
 
 use crate::directory::{Directory, lost, swept};
 
@@ -158,6 +158,18 @@ fn what_differs_is_named() {
     assert_eq!(reasons(&|other| other.info.identity.data.push('0')), ["the images differ"]);
     assert_eq!(reasons(&|other| other.info.plan.conditions[0].sites = 7), ["the sites differ: 1000 and 7"]);
     assert_eq!(reasons(&|other| other.info.spec.faults[0].bit_error_rate = Some(0.5)), ["the faults differ"]);
+    // Of samples without replacement, their size decides which sites are drawn.
+    let sampled = |margin: f64, draws: u64| {
+        let mut directory = Directory::of_ten("trials.count = 3", &[9, 8, 7]);
+        let trials = &mut directory.info.spec.trials;
+        trials.count = None;
+        trials.statistical = Some(Statistical { margin, confidence: 0.9, proportion: 0.5 });
+        directory.info.plan.conditions[0].draws = draws;
+        directory
+    };
+    let found = compared(&sampled(0.2, 3), &sampled(0.25, 4), 0.95).expect("they match");
+    let Pairing::Unpaired { reasons: sizes } = &found.conditions[0].pairing else { panic!("paired") };
+    assert_eq!(sizes, &["sites are sampled differently"]);
     // Another network or another number of draws does not unpair.
     assert!(reasons(&|other| other.info.identity.network.push('0')).is_empty());
     assert!(reasons(&|other| other.info.spec.trials.count = Some(9)).is_empty());

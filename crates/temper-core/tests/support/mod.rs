@@ -66,7 +66,7 @@ pub fn fault(toml: &str) -> FaultSpec {
 pub fn memory(network: &Network, fault: &FaultSpec) -> Memory {
     let mut memory = Memory::new(network, &[]).expect("nothing is stored in another format");
     memory.add_taps(fault.target, &fault.layers, fault.place).expect("the selectors choose something");
-    memory.calibrate(&[]);
+    memory.calibrate(Vec::new());
     memory
 }
 

@@ -33,7 +33,7 @@ impl CampaignReport {
         let named = named.or(trials.precision.map(|precision| precision.confidence));
         let options = SummaryOptions { confidence: named.unwrap_or(usual.confidence), ..usual };
         let recorded = records.by_trial.len() as u64;
-        let pending = info.plan.pending(&records.by_trial).count() as u64;
+        let pending = info.plan.missing(&records.by_trial);
         Ok(Self {
             campaign: info.identity.campaign.clone(),
             complete: pending == 0,

@@ -31,7 +31,7 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     faults: bool,
     /// The only trial whose faults are written
-    #[arg(long, value_name = "ID", requires = "faults")]
+    #[arg(long, value_name = "ID", requires = "faults", conflicts_with = "condition")]
     trial: Option<u64>,
     /// The only condition whose faults are written; needed if there are several
     #[arg(long, value_name = "ID", requires = "faults")]

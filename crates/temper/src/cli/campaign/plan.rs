@@ -57,10 +57,11 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
     let most = if info.precision.is_some() { "at most " } else { "" };
     writeln!(
         out,
-        "\n{most}{} trials of {} images: {most}{} inferences",
+        "\n{most}{} trials of {} images: {most}{} inferences, after {} without faults",
         grouped(info.trials),
         grouped(info.images as u64),
-        grouped(info.inferences)
+        grouped(info.inferences),
+        grouped((info.golden_runs * info.images) as u64)
     )?;
     Ok(())
 }

@@ -117,7 +117,9 @@ impl Report {
         for column in 2..7 {
             table = table.right(column);
         }
-        for departure in &self.replay.departures {
+        let departures = &self.replay.departures;
+        let first = departures.iter().position(|departure| departure.changed > 0);
+        for departure in &departures[first.unwrap_or(departures.len())..] {
             let share = departure.changed as f64 / departure.values.max(1) as f64;
             table.row([
                 departure.node.clone(),
@@ -129,7 +131,11 @@ impl Report {
                 grouped(departure.not_finite),
             ]);
         }
-        write!(out, "\n{table}\n")?;
+        match first {
+            None => writeln!(out, "\nno node departs from the golden run\n")?,
+            Some(0) => write!(out, "\n{table}\n")?,
+            Some(count) => write!(out, "\nthe first {count} nodes are as in the golden run\n{table}\n")?,
+        }
         let outcomes = &self.replay.outcomes;
         let total = outcomes.images;
         writeln!(

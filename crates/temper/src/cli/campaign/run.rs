@@ -43,6 +43,9 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     report(&dir, args.json, out)
 }
 
+/// Trials listed at a time.
+const ROUND: usize = 1 << 20;
+
 /// Runs what is not recorded yet of a campaign's shard in `output`, on the current rayon pool.
 pub(crate) fn run_campaign(
     campaign: &Campaign<'_>,
@@ -69,11 +72,12 @@ pub(crate) fn run_campaign(
     let mut done = records.by_trial;
     let mine = shard.holds(plan);
     let recorded = || done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
-    let (mut recorded, all) = (recorded(), plan.trials().filter(&mine).count() as u64);
+    let all = if shard == Shard::WHOLE { plan.len() } else { plan.trials().filter(&mine).count() as u64 };
+    let mut recorded = recorded();
     let mut log = None;
-    // Draws that stop by precision come in rounds: up to the next look, then what that says.
+    // Trials come in rounds; draws that stop by precision up to the next look, then what that says.
     loop {
-        let pending: Vec<Trial> = plan.pending(&done).filter(&mine).collect();
+        let pending: Vec<Trial> = plan.pending(&done).filter(&mine).take(ROUND).collect();
         if pending.is_empty() {
             return Ok(dir);
         }
