@@ -90,25 +90,26 @@ fn struck_float(value: f32, damage: Damage) -> f32 {
     }
 }
 
-/// An integer of the format's width under damage to its bits; under other damage the nearest integer there is.
+/// An integer of the format's width under damage to its bits; under other damage the nearest integer that fits.
 fn struck_integer(value: i32, damage: Damage, format: NumberFormat) -> i32 {
     let width = format.bit_width();
     let modulus = 1i64 << width;
     let word = i64::from(value).rem_euclid(modulus);
-    let number = |value: f32| value.round_ties_even() as i32;
+    let signed = !matches!(format, NumberFormat::Uint(_));
+    let (low, high) = if signed { (-modulus / 2, modulus / 2 - 1) } else { (0, modulus - 1) };
+    let number = |value: f32| (value.round_ties_even() as i64).clamp(low, high) as i32;
     let struck = match damage {
         Damage::Flip(mask) => word ^ mask as i64,
         Damage::StuckAt0(mask) => word & !(mask as i64),
         Damage::StuckAt1(mask) => word | mask as i64,
         Damage::Set(set) => return number(set),
-        Damage::Negate => return -value,
+        Damage::Negate => return number(-value as f32),
         Damage::Add(noise) => return number(value as f32 + noise),
         Damage::Scale(factor) => return number(value as f32 * factor),
     };
     if struck == word {
         return value;
     }
-    let signed = !matches!(format, NumberFormat::Uint(_));
     (if signed && struck >= modulus / 2 { struck - modulus } else { struck }) as i32
 }
 
