@@ -39,7 +39,7 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     );
     let dir =
         run_campaign(&campaign, &spec, &output.join(MODEL_FILE), Shard::WHOLE, &output.join("campaign"))?;
-    let report = CampaignReport::new(&dir)?;
+    let report = CampaignReport::new(&dir, None)?;
     report.print(false, out)?;
     out.flush()?;
 

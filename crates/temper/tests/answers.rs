@@ -92,6 +92,23 @@ fn a_campaign_equals_itself_and_differs_from_another() {
 }
 
 #[test]
+fn the_yield_is_the_share_of_good_chips() {
+    let campaign = Campaign::run(CAMPAIGN);
+    let status = campaign.ask("status", &["--yield-at", "0.9", "--json"]).json();
+    let exported = campaign.ask("export", &["--format", "json"]).json();
+    for condition in 0..3 {
+        let trials =
+            exported.as_array().expect("trials").iter().filter(|trial| trial["condition"] == condition);
+        let good =
+            trials.filter(|trial| trial["accuracy"].as_f64().is_some_and(|accuracy| accuracy >= 0.9)).count();
+        assert_eq!(status["yields"][condition]["successes"], good, "condition {condition}");
+        assert_eq!(status["yields"][condition]["trials"], 4);
+    }
+    assert!(campaign.ask("status", &["--yield-at", "0.9"]).out.contains("yield"));
+    assert_eq!(campaign.ask("status", &["--yield-at", "90"]).code, 3);
+}
+
+#[test]
 fn sample_sizes_are_those_of_the_literature() {
     let size = |population: &[&str]| {
         let rest = ["--margin", "0.01", "--confidence", "0.99", "--json"];

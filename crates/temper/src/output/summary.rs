@@ -4,8 +4,11 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::analysis::{ConditionSummary, SummaryOptions, Unit, summarise};
+use temper_core::analysis::{
+    AccuracyFloor, ConditionSummary, SummaryOptions, Unit, samples, summarise, yield_of,
+};
 use temper_core::campaign::CampaignDir;
+use temper_core::statistics::Proportion;
 
 use super::table::{Table, grouped, percent};
 use crate::cli::print_json;
@@ -21,17 +24,28 @@ pub(crate) struct CampaignReport {
     images: u64,
     options: SummaryOptions,
     pub(crate) conditions: Vec<ConditionSummary>,
+    /// The share of each condition's draws that are accurate enough, if that was asked for; `None` before the first draw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yields: Option<Vec<Option<Proportion>>>,
 }
 
 impl CampaignReport {
     /// Sums up a campaign's directory. Intervals have the confidence that the specification names, or 95 %.
-    pub(crate) fn new(dir: &CampaignDir) -> Result<Self> {
+    pub(crate) fn new(dir: &CampaignDir, floor: Option<AccuracyFloor>) -> Result<Self> {
         let (info, records) = (dir.info(), dir.records()?);
         let usual = SummaryOptions::default();
         let trials = &info.spec.trials;
         let named = trials.statistical.map(|statistical| statistical.confidence);
         let named = named.or(trials.precision.map(|precision| precision.confidence));
         let options = SummaryOptions { confidence: named.unwrap_or(usual.confidence), ..usual };
+        let yields = floor.map(|floor| {
+            let of_draws = |sample| yield_of(sample, floor, options.confidence);
+            let samples = samples(info, &records.by_trial)?;
+            samples
+                .iter()
+                .map(|sample| (!sample.records.is_empty()).then(|| of_draws(sample)).transpose())
+                .collect()
+        });
         let recorded = records.by_trial.len() as u64;
         let pending = info.plan.missing(&records.by_trial);
         Ok(Self {
@@ -42,6 +56,7 @@ impl CampaignReport {
             images: info.golden[0].images,
             options,
             conditions: summarise(info, &records.by_trial, &options)?,
+            yields: yields.transpose()?,
         })
     }
 
@@ -68,11 +83,20 @@ impl CampaignReport {
         if low < high {
             headings.insert(0, "golden");
         }
+        if self.yields.is_some() {
+            headings.extend(["yield", &interval]);
+        }
         let mut table = self.table(&headings);
-        for summary in &self.conditions {
+        for (i, summary) in self.conditions.iter().enumerate() {
             let mut row = swept(summary);
             row.extend((low < high).then(|| format!("{:.4}", summary.golden_accuracy)));
             row.extend(draws_row(summary));
+            if let Some(yields) = &self.yields {
+                row.extend(yields[i].map_or([String::new(), String::new()], |share| {
+                    let (low, high) = share.clopper_pearson;
+                    [format!("{:.4}", share.estimate), format!("{low:.4}..{high:.4}")]
+                }));
+            }
             table.row(row);
         }
         write!(out, "{table}")?;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use temper_core::analysis::AccuracyFloor;
 use temper_core::campaign::{CampaignDir, Records};
 
 use self::compare::CompareArgs;
@@ -51,6 +52,9 @@ enum CampaignCommand {
     Status {
         /// Folder of the campaign
         dir: PathBuf,
+        /// Show the yield too: the share of draws with at least this accuracy, with a Clopper-Pearson interval
+        #[arg(long, value_name = "ACCURACY")]
+        yield_at: Option<f64>,
         /// Print JSON instead of text
         #[arg(long)]
         json: bool,
@@ -85,8 +89,9 @@ pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<(
     match &args.command {
         CampaignCommand::Run(args) => run::run(args, out),
         CampaignCommand::Plan { spec, json } => plan::run(spec, *json, out),
-        CampaignCommand::Status { dir, json } => {
-            CampaignReport::new(&CampaignDir::open(dir)?)?.print(*json, out)
+        CampaignCommand::Status { dir, yield_at, json } => {
+            let floor = yield_at.map(AccuracyFloor::AtLeast);
+            CampaignReport::new(&CampaignDir::open(dir)?, floor)?.print(*json, out)
         }
         CampaignCommand::Merge { dirs, output, json } => report(&merge(dirs, output)?, *json, out),
         CampaignCommand::Export(args) => export::run(args, out),
@@ -100,7 +105,7 @@ pub(super) fn run(args: &CampaignArgs, out: &mut (dyn Write + Send)) -> Result<(
 
 /// Prints what a directory's records amount to, and says where they are.
 fn report(dir: &CampaignDir, json: bool, out: &mut dyn Write) -> Result<()> {
-    CampaignReport::new(dir)?.print(json, out)?;
+    CampaignReport::new(dir, None)?.print(json, out)?;
     out.flush()?;
     eprintln!("records: {}", dir.path().display());
     Ok(())
