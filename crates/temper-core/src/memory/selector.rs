@@ -9,6 +9,8 @@
 //! | `index:3` | the layer of that number among those that could be chosen, from 0 |
 //! | `!…` | none of those that the rest matches |
 
+use std::fmt::Write;
+
 use globset::{Glob, GlobMatcher};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -180,17 +182,17 @@ pub(super) fn select(
     Ok(chosen)
 }
 
+/// Layers listed in an error; a large network has hundreds.
+const LISTED: usize = 12;
+
 fn no_match(selector: &str, target: &str, candidates: &[Candidate<'_>]) -> SelectorError {
-    let names: Vec<_> = candidates
-        .iter()
-        .filter(|candidate| candidate.ordinary)
-        .map(|candidate| format!("{} ({})", candidate.name, candidate.kind))
-        .collect();
-    SelectorError::NoMatch {
-        selector: selector.to_owned(),
-        target: target.to_owned(),
-        layers: names.join(", "),
+    let ordinary = || candidates.iter().filter(|candidate| candidate.ordinary);
+    let names = ordinary().take(LISTED).map(|candidate| format!("{} ({})", candidate.name, candidate.kind));
+    let mut layers = names.collect::<Vec<_>>().join(", ");
+    if let Some(more) = ordinary().count().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = write!(layers, " and {more} more");
     }
+    SelectorError::NoMatch { selector: selector.to_owned(), target: target.to_owned(), layers }
 }
 
 #[cfg(test)]
