@@ -10,7 +10,7 @@ use super::outcome::Outcomes;
 use super::plan::Trial;
 use super::record::TrialRecord;
 use super::resolved::{Campaign, TrialFaults};
-use super::variant::{GoldenRun, Variant};
+use super::variant::{GoldenRun, Struck, Variant};
 use crate::execution::{StepId, Weights, Workspace, chunk_size, top_class};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
 
@@ -51,6 +51,8 @@ struct Armed {
     faults: TrialFaults,
     /// What permanent faults make of the parameters.
     changes: Vec<Change>,
+    /// The permanent sites in activations.
+    activations: Vec<FaultSite>,
     /// The first step that may have to run again; `None` if no fault changes anything.
     start: Option<StepId>,
 }
@@ -138,10 +140,11 @@ impl Campaign<'_> {
         let permanent: Vec<FaultSite> = faults.permanent().copied().collect();
         let changes = changes(&variant.memory, &permanent);
         let changed = changes.iter().map(|change| variant.program.step_of(change.parameter)).min();
-        let activations = permanent.iter().map(|site| site.tensor);
-        let activations = activations.filter(|id| variant.memory.tensor(*id).tap().is_some());
-        let touched = variant.first_step(activations.chain(faults.transient_tensors()));
-        Armed { trial, start: changed.into_iter().chain(touched).min(), faults, changes }
+        let is_activation = |site: &FaultSite| variant.memory.tensor(site.tensor).tap().is_some();
+        let activations: Vec<FaultSite> = permanent.into_iter().filter(is_activation).collect();
+        let touched = activations.iter().map(|site| site.tensor).chain(faults.transient_tensors());
+        let start = changed.into_iter().chain(variant.first_step(touched)).min();
+        Armed { trial, faults, changes, activations, start }
     }
 
     fn run_block(
@@ -281,29 +284,23 @@ impl Chunk<'_> {
 
     /// Leaves the faulty outputs in the worker, and its weights as they were; returns the number of sites drawn anew for these images.
     fn strike_and_run(&self, armed: &Armed, start: StepId, worker: &mut Worker) -> u64 {
-        let own: Vec<Vec<FaultSite>> = if armed.faults.has_transient() {
-            let sites = |image| self.campaign.sites_of_image(armed.trial, &armed.faults, image as u64);
-            self.images.clone().map(sites).collect()
-        } else {
-            vec![armed.faults.permanent().copied().collect()]
-        };
-        let of_image = |image: usize| own[if own.len() == 1 { 0 } else { image }].as_slice();
-        let sites: Vec<&[FaultSite]> = (0..self.images.len()).map(of_image).collect();
-        // Parameters struck anew for every image run one image at a time.
-        let anew = match (armed.faults.has_transient(), self.images.len()) {
-            (true, 1) => Some(changes(&self.variant.memory, sites[0])),
-            _ => None,
-        };
-        let changes = anew.as_deref().unwrap_or(&armed.changes);
-        strike(changes, &mut worker.weights);
-        let Worker { weights, golden, faulty } = worker;
-        let mut touch = self.variant.touch(&sites);
-        self.variant.program.run_from_with(start, weights, golden, faulty, &mut touch);
-        undo(changes, &self.variant.weights, &mut worker.weights);
         if !armed.faults.has_transient() {
+            self.run_struck(start, &armed.changes, Struck::All(&armed.activations), worker);
             return 0;
         }
+        let sites = |image| self.campaign.sites_of_image(armed.trial, &armed.faults, image as u64);
+        let own: Vec<Vec<FaultSite>> = self.images.clone().map(sites).collect();
+        // Parameters struck anew for every image run one image at a time.
+        let anew = (own.len() == 1).then(|| changes(&self.variant.memory, &own[0]));
+        self.run_struck(start, anew.as_deref().unwrap_or(&armed.changes), Struck::Each(&own), worker);
         let permanent = armed.faults.permanent_sites();
         own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
+    }
+
+    fn run_struck(&self, start: StepId, changes: &[Change], struck: Struck<'_>, worker: &mut Worker) {
+        let Worker { weights, golden, faulty } = worker;
+        strike(changes, weights);
+        self.variant.program.run_from_with(start, weights, golden, faulty, &mut self.variant.touch(struck));
+        undo(changes, &self.variant.weights, weights);
     }
 }

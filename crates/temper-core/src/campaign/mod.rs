@@ -38,5 +38,5 @@ pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
 };
 pub use store::{AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenInfo, Records, StoreError};
-pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue};
+pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue, label};
 pub use trials::{Precision, Statistical, TrialsSpec};

@@ -1,11 +1,12 @@
 //! What a campaign will do, before it does it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::record::TrialRecord;
-use super::sweep::Swept;
+use super::sweep::{Swept, label};
 use super::trials::Precision;
 use crate::statistics::{Decision, StoppingRule};
 
@@ -25,9 +26,7 @@ pub struct Condition {
 impl Condition {
     /// The swept fields and values, as `format = int8, bit = 3`.
     pub fn label(&self) -> String {
-        let pairs: Vec<_> =
-            self.swept.iter().map(|Swept { axis, value }| format!("{axis} = {value}")).collect();
-        pairs.join(", ")
+        label(&self.swept)
     }
 }
 
@@ -72,10 +71,11 @@ impl Plan {
 
     /// The first so many draws of each condition, in the order of their ids.
     fn trials_within(&self, draws: Vec<u64>) -> impl Iterator<Item = Trial> + use<'_> {
-        let most = draws.iter().copied().max().unwrap_or(0);
-        (0..most).flat_map(move |draw| {
-            let has: Vec<usize> = (0..draws.len()).filter(|&condition| draw < draws[condition]).collect();
-            has.into_iter().map(move |condition| self.trial(condition, draw))
+        let draws: Arc<[u64]> = draws.into();
+        (0..draws.iter().copied().max().unwrap_or(0)).flat_map(move |draw| {
+            let draws = Arc::clone(&draws);
+            let has = move |condition: &usize| draw < draws[*condition];
+            (0..self.conditions.len()).filter(has).map(move |condition| self.trial(condition, draw))
         })
     }
 

@@ -9,6 +9,7 @@ use super::engine::{Golden, Observer};
 use super::outcome::Outcomes;
 use super::plan::Trial;
 use super::resolved::Campaign;
+use super::variant::Struck;
 use crate::execution::{Program, Weights, Workspace, chunk_size};
 use crate::fault::{FaultSite, changes, strike};
 use crate::network::NodeId;
@@ -148,8 +149,7 @@ impl Observed<'_> {
         strike(&changes(&variant.memory, &sites[0]), &mut weights);
         let mut faulty = Workspace::recording(program);
         campaign.inputs.fill(images.clone(), faulty.input_mut(program, images.len()));
-        let slices: Vec<&[FaultSite]> = sites.iter().map(Vec::as_slice).collect();
-        program.run_with(&weights, &mut faulty, &mut variant.touch(&slices));
+        program.run_with(&weights, &mut faulty, &mut variant.touch(Struck::Each(&sites)));
         let outcomes = campaign.classify(golden, *trial, images.clone(), faulty.output(program));
         let sums = self.nodes.iter().map(|&node| {
             let mut sums = Sums::default();

@@ -7,7 +7,6 @@ use super::resolver::{Conditions, Resolver};
 use super::spec::CampaignSpec;
 use super::variant::Variant;
 use crate::data::{Dataset, Inputs, Preprocessing};
-use crate::execution::Program;
 use crate::fault::{
     Fault, FaultList, FaultSite, Lifetime, ListedFault, ListedSite, image_stream, trial_stream,
 };
@@ -110,7 +109,6 @@ impl<'a> Campaign<'a> {
     ) -> Result<Self, CampaignError> {
         spec.check()?;
         let inputs = preprocessing.bind(data, network.input_shape())?;
-        Program::compile(network, &[], &[]).0.check_classes(data)?;
         let resolver = Resolver { spec, network, images: data.len() };
         let combinations = spec.sweep.expand(spec, |axis, combination| resolver.each(axis, combination))?;
         let Conditions { memories, resolved, planned } = resolver.conditions(&combinations)?;
@@ -118,7 +116,9 @@ impl<'a> Campaign<'a> {
             return Err(CampaignError::NoCalibration);
         }
         let images = calibration.map(|data| preprocessing.bind(data, network.input_shape())).transpose()?;
-        let variants = memories.into_iter().map(|memory| Variant::new(memory, images.as_ref())).collect();
+        let variants: Vec<Variant> =
+            memories.into_iter().map(|memory| Variant::new(memory, images.as_ref())).collect();
+        variants[0].program.check_classes(data)?;
         Ok(Self {
             identity: Identity::new(spec, network, preprocessing, data, calibration),
             plan: Plan { conditions: planned, precision: spec.trials.precision },

@@ -4,7 +4,7 @@ use super::error::CampaignError;
 use super::plan::Condition;
 use super::resolved::{Chosen, Resolved, Struck};
 use super::spec::{CampaignSpec, Entry, SpecError, storage_with};
-use super::sweep::{BIT, Combination, SweptValue};
+use super::sweep::{BIT, Combination, SweptValue, label};
 use super::trials::Sampling;
 use crate::fault::{FaultError, FaultSpec, Number, check_list, condition_stream, resolve_list, tap_list};
 use crate::memory::{Memory, StorageError, StorageSpec};
@@ -34,7 +34,7 @@ impl Resolver<'_> {
             storage_with(&combination.storage, &combination.faults).into_iter().unzip();
         let error = |StorageError { number, source }: StorageError| match entries[number - 1] {
             Entry::Storage(number) => {
-                CampaignError::Storage { number, condition: label(combination), source }
+                CampaignError::Storage { number, condition: label(&combination.swept), source }
             }
             Entry::Fault(number) => fault_error(number, combination, source.into()),
         };
@@ -76,26 +76,10 @@ impl Resolver<'_> {
     /// All conditions.
     pub(super) fn conditions(&self, combinations: &[Combination]) -> Result<Conditions, CampaignError> {
         let mut found = Conditions::default();
-        // Each way to store the network that was met, with the memory it comes to: different entries may mean the same.
-        let mut known: Vec<(Vec<(Entry, StorageSpec)>, usize)> = Vec::new();
+        let mut known = Vec::new();
         let mut variants = Vec::with_capacity(combinations.len());
         for combination in combinations {
-            let storage = storage_with(&combination.storage, &combination.faults);
-            let same = |(known, _): &&(Vec<(Entry, StorageSpec)>, usize)| {
-                known.iter().map(|(_, spec)| spec).eq(storage.iter().map(|(_, spec)| spec))
-            };
-            let mut variant = known.iter().find(same).map(|(_, variant)| *variant);
-            if variant.is_none() {
-                let memory = self.memory(combination)?;
-                let like = found.memories.iter().position(|known| known.stores_like(&memory));
-                let number = like.unwrap_or(found.memories.len());
-                if like.is_none() {
-                    found.memories.push(memory);
-                }
-                known.push((storage, number));
-                variant = Some(number);
-            }
-            let variant = variant.unwrap_or_default();
+            let variant = self.variant(combination, &mut known, &mut found.memories)?;
             tap(combination, &mut found.memories[variant])?;
             variants.push(variant);
         }
@@ -123,6 +107,30 @@ impl Resolver<'_> {
             return Err(SpecError::value(&["trials"], reason).into());
         }
         Ok(found)
+    }
+
+    /// The number of the memory in which a combination stores the network, which is added if there is none like it. `known` are the
+    /// entries that were met, each with its memory: different entries may mean the same.
+    fn variant(
+        &self,
+        combination: &Combination,
+        known: &mut Vec<(Vec<StorageSpec>, usize)>,
+        memories: &mut Vec<Memory>,
+    ) -> Result<usize, CampaignError> {
+        let storage: Vec<StorageSpec> = storage_with(&combination.storage, &combination.faults)
+            .into_iter()
+            .map(|(_, spec)| spec)
+            .collect();
+        if let Some((_, variant)) = known.iter().find(|(entries, _)| *entries == storage) {
+            return Ok(*variant);
+        }
+        let memory = self.memory(combination)?;
+        let variant = memories.iter().position(|known| known.stores_like(&memory)).unwrap_or(memories.len());
+        if variant == memories.len() {
+            memories.push(memory);
+        }
+        known.push((storage, variant));
+        Ok(variant)
     }
 
     /// The sites that the draws of a condition strike, where the plan chooses them.
@@ -176,9 +184,5 @@ fn tap(combination: &Combination, memory: &mut Memory) -> Result<(), CampaignErr
 }
 
 fn fault_error(number: usize, combination: &Combination, source: FaultError) -> CampaignError {
-    CampaignError::Fault { number, condition: label(combination), source }
-}
-
-fn label(combination: &Combination) -> String {
-    Condition { id: 0, swept: combination.swept.clone(), sites: 0, draws: 0 }.label()
+    CampaignError::Fault { number, condition: label(&combination.swept), source }
 }

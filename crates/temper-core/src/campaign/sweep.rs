@@ -147,6 +147,12 @@ pub struct Swept {
     pub value: SweptValue,
 }
 
+/// Swept fields and their values, as `format = int8, bit = 3`.
+pub fn label(swept: &[Swept]) -> String {
+    let pairs: Vec<_> = swept.iter().map(|Swept { axis, value }| format!("{axis} = {value}")).collect();
+    pairs.join(", ")
+}
+
 /// A combination of the axes' values, with what it makes of the specification.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Combination {

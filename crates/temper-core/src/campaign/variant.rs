@@ -29,6 +29,15 @@ pub(super) struct GoldenRun {
 /// Values kept at each tap to find a range: enough for percentiles, and bounded.
 const CALIBRATION_VALUES: usize = 1 << 20;
 
+/// The sites that strike a batch of images.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Struck<'a> {
+    /// The same in every image.
+    All(&'a [FaultSite]),
+    /// Those of each image.
+    Each(&'a [Vec<FaultSite>]),
+}
+
 /// The struck activations of one image, by tensor.
 type Strikes<'a> = BTreeMap<TensorId, Vec<&'a FaultSite>>;
 
@@ -64,14 +73,18 @@ impl Variant {
         self.program.run_with(weights, workspace, &mut |tap, values| self.store(tap, values));
     }
 
-    /// What happens at the taps of a faulty run: activations are stored, then struck at each image's sites.
-    pub(super) fn touch<'a>(&'a self, sites: &[&'a [FaultSite]]) -> impl FnMut(TapId, &mut [f32]) + use<'a> {
-        let strikes: Vec<Strikes<'a>> = sites.iter().map(|sites| self.strikes(sites)).collect();
+    /// What happens at the taps of a faulty run: activations are stored, then struck.
+    pub(super) fn touch<'a>(&'a self, struck: Struck<'a>) -> impl FnMut(TapId, &mut [f32]) + use<'a> {
+        let by_tensor: Vec<Strikes<'a>> = match struck {
+            Struck::All(sites) => vec![self.strikes(sites)],
+            Struck::Each(images) => images.iter().map(|sites| self.strikes(sites)).collect(),
+        };
         move |tap, values| {
             self.store(tap, values);
             let id = self.memory.at_tap(tap);
             let per_image = self.memory.tensor(id).values();
-            for (image, strikes) in values.chunks_exact_mut(per_image).zip(&strikes) {
+            // One entry for all images, or one for each.
+            for (image, strikes) in values.chunks_exact_mut(per_image).zip(by_tensor.iter().cycle()) {
                 if let Some(sites) = strikes.get(&id) {
                     strike_activations(&self.memory, id, sites, image);
                 }

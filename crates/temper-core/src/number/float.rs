@@ -12,7 +12,7 @@ const F32_QUIET: u32 = 0x0040_0000;
 
 /// A binary floating-point format of at most 16 bits: sign, then exponent, then mantissa.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NarrowFloat {
+pub(crate) struct NarrowFloat {
     exponent_bits: u32,
     mantissa_bits: u32,
     /// Whether the largest exponent is kept for infinities and NaNs, as in IEEE 754; without, only the word of all ones is a NaN.
@@ -20,7 +20,7 @@ pub(super) struct NarrowFloat {
 }
 
 /// IEEE 754 binary16.
-pub(super) const F16: NarrowFloat = NarrowFloat { exponent_bits: 5, mantissa_bits: 10, has_infinity: true };
+pub(crate) const F16: NarrowFloat = NarrowFloat { exponent_bits: 5, mantissa_bits: 10, has_infinity: true };
 /// The upper half of binary32.
 pub(super) const BF16: NarrowFloat = NarrowFloat { exponent_bits: 8, mantissa_bits: 7, has_infinity: true };
 /// OFP8 E4M3.
@@ -92,7 +92,7 @@ impl NarrowFloat {
 
     /// The value of a word: exact. Bits beyond the width are ignored.
     #[inline]
-    pub(super) fn decode(self, word: u64) -> f32 {
+    pub(crate) fn decode(self, word: u64) -> f32 {
         let word = word as u32;
         let magnitude = word & ((1 << self.sign_bit()) - 1);
         let bits = if magnitude < 1 << self.mantissa_bits {

@@ -14,6 +14,7 @@ mod grid;
 mod quantise;
 
 pub use codec::Codec;
+pub(crate) use float::F16;
 pub use format::{BitField, NumberFormat, NumberFormatError};
 pub use grid::Grid;
 pub use quantise::{Granularity, Quantisation, QuantisationError, RangeRule, Scheme};

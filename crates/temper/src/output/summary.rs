@@ -4,9 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::analysis::{
-    AccuracyFloor, ConditionSummary, SummaryOptions, Unit, samples, summarise, yield_of,
-};
+use temper_core::analysis::{AccuracyFloor, ConditionSummary, SummaryOptions, samples, summarise, yield_of};
 use temper_core::campaign::CampaignDir;
 use temper_core::statistics::Proportion;
 
@@ -65,13 +63,11 @@ impl CampaignReport {
         if json {
             return print_json(self, out);
         }
-        let units = |unit: &dyn Fn(Unit) -> bool| self.conditions.iter().filter(|c| unit(c.unit)).count();
-        if units(&|unit| !unit.is_distinct()) > 0 {
-            self.print_draws(out)?;
+        if self.conditions.iter().all(|summary| summary.unit.is_distinct()) {
+            self.print_faults(out)
         } else {
-            self.print_faults(out)?;
+            self.print_draws(out)
         }
-        Ok(())
     }
 
     /// Accuracy over draws, one row for each condition.

@@ -1,5 +1,7 @@
 //! Element types of stored tensors, and how each becomes `f32`.
 
+use crate::number::F16;
+
 /// Order of the bytes of one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ByteOrder {
@@ -44,7 +46,7 @@ impl Float {
         }
         let bits = u64::from_le_bytes(little);
         match self {
-            Self::F16 => widen_f16(bits as u16),
+            Self::F16 => F16.decode(bits),
             Self::Bf16 => f32::from_bits((bits as u32) << 16),
             Self::F32 => f32::from_bits(bits as u32),
             Self::F64 => f64::from_bits(bits) as f32,
@@ -122,60 +124,11 @@ impl View {
     }
 }
 
-/// IEEE 754 binary16 to binary32: exact; NaN payloads are kept.
-fn widen_f16(half: u16) -> f32 {
-    let sign = u32::from(half >> 15) << 31;
-    let exponent = u32::from(half >> 10) & 0x1f;
-    let mantissa = u32::from(half) & 0x3ff;
-    let magnitude = match exponent {
-        // Subnormal: mantissa · 2⁻²⁴, a product without rounding.
-        0 => (mantissa as f32 * f32::from_bits((127 - 24) << 23)).to_bits(),
-        0x1f => (0xff << 23) | (mantissa << 13),
-        _ => ((exponent + 127 - 15) << 23) | (mantissa << 13),
-    };
-    f32::from_bits(sign | magnitude)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn f16_known_answers() {
-        let cases = [
-            (0x0000, 0.0),
-            (0x3c00, 1.0),
-            (0xc000, -2.0),
-            (0x3555, 0.333_251_95),
-            (0x7bff, 65504.0),
-            (0x0400, 6.103_515_6e-5),
-            (0x0001, 5.960_464_5e-8),
-            (0x83ff, -6.097_555e-5),
-            (0x7c00, f32::INFINITY),
-            (0xfc00, f32::NEG_INFINITY),
-        ];
-        for (bits, expected) in cases {
-            assert_eq!(widen_f16(bits), expected, "{bits:#06x}");
-        }
-        assert_eq!(widen_f16(0x8000).to_bits(), (-0.0f32).to_bits());
-        assert_eq!(widen_f16(0x7e01).to_bits(), 0x7fc0_2000);
-    }
-
-    #[test]
-    fn f16_agrees_with_its_definition_for_every_finite_pattern() {
-        for bits in (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00) {
-            let (exponent, mantissa) = (i32::from((bits >> 10) & 0x1f), f64::from(bits & 0x3ff));
-            let magnitude = if exponent == 0 {
-                mantissa * 2f64.powi(-24)
-            } else {
-                (1.0 + mantissa / 1024.0) * 2f64.powi(exponent - 15)
-            };
-            let expected = if bits >> 15 == 1 { -magnitude } else { magnitude };
-            assert_eq!(f64::from(widen_f16(bits)), expected, "{bits:#06x}");
-        }
-    }
 
     #[test]
     fn byte_order_and_rounding() {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use temper_core::analysis::{ComparedCondition, Comparison, Difference, Pairing, Side, compare};
-use temper_core::campaign::CampaignDir;
+use temper_core::campaign::{CampaignDir, label};
 
 use crate::cli::print_json;
-use crate::output::table::Table;
+use crate::output::table::{Table, percent};
 
 /// Arguments of `temper campaign compare`.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ pub(super) fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<()> {
 type OfCondition = fn(&ComparedCondition) -> &Difference;
 
 fn print_tables(comparison: &Comparison, out: &mut dyn Write) -> Result<()> {
-    let heading = format!("{} % interval", 100.0 * comparison.confidence);
+    let heading = format!("{} interval", percent(comparison.confidence));
     let quantities: [(&str, OfCondition); 2] = [
         ("accuracy", |condition| &condition.accuracy),
         ("accuracy drop", |condition| &condition.accuracy_drop),
@@ -79,7 +79,7 @@ fn print_tables(comparison: &Comparison, out: &mut dyn Write) -> Result<()> {
     )?;
     for condition in &comparison.conditions {
         if let Pairing::Unpaired { reasons } = &condition.pairing {
-            writeln!(out, "not paired{}: {}", of(&label(condition)), reasons.join("; "))?;
+            writeln!(out, "not paired{}: {}", of(&label(&condition.swept)), reasons.join("; "))?;
         }
     }
     for (side, conditions) in [("first", &comparison.only_first), ("second", &comparison.only_second)] {
@@ -101,7 +101,7 @@ fn row(condition: &ComparedCondition, name: &str, difference: &Difference) -> Ve
     let p = |p: Option<f64>| p.map_or("-".to_owned(), |p| format!("{p:.2e}"));
     let (low, high) = difference.mean.interval;
     vec![
-        label(condition),
+        label(&condition.swept),
         if first == second { first.to_string() } else { format!("{first}, {second}") },
         if condition.pairing == Pairing::Paired { "yes" } else { "no" }.to_owned(),
         format!("{:.4}", means.0),
@@ -113,12 +113,6 @@ fn row(condition: &ComparedCondition, name: &str, difference: &Difference) -> Ve
         p(difference.signed_rank.map(|test| test.p_value)),
         p(difference.adjusted_signed_rank_p_value),
     ]
-}
-
-fn label(condition: &ComparedCondition) -> String {
-    let pairs: Vec<_> =
-        condition.swept.iter().map(|swept| format!("{} = {}", swept.axis, swept.value)).collect();
-    pairs.join(", ")
 }
 
 /// ` in …`, if there is anything to name.

@@ -71,9 +71,8 @@ pub(crate) fn run_campaign(
     note_torn(&records);
     let mut done = records.by_trial;
     let mine = shard.holds(plan);
-    let recorded = || done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
     let all = if shard == Shard::WHOLE { plan.len() } else { plan.trials().filter(&mine).count() as u64 };
-    let mut recorded = recorded();
+    let mut recorded = done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
     let mut log = None;
     // Trials come in rounds; draws that stop by precision up to the next look, then what that says.
     loop {
