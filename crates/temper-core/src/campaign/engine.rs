@@ -1,18 +1,21 @@
-//! Running trials.
+//! Running trials: blocks of them, on all threads.
 
 use std::ops::{ControlFlow, Range};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
+use thiserror::Error;
 
+use super::armed::Armed;
+use super::chunk::{Chunk, Part, Worker};
 use super::outcome::Outcomes;
+use super::pace::Pace;
 use super::plan::Trial;
 use super::record::TrialRecord;
-use super::resolved::{Campaign, TrialFaults};
-use super::variant::{GoldenRun, Struck, Variant};
-use crate::execution::{StepId, Weights, Workspace, chunk_size, top_class};
-use crate::fault::{Change, FaultSite, changes, strike, undo};
+use super::resolved::Campaign;
+use super::variant::{GoldenRun, Variant};
+use super::verify::Mismatch;
 
 /// The fault-free runs, one for every way the conditions store the network.
 #[derive(Debug, Clone)]
@@ -24,46 +27,63 @@ pub struct Golden {
 pub trait Observer: Sync {
     /// So many more inferences are done; called from all threads.
     fn inferences(&self, count: usize);
-    /// Whether to stop before the next block of trials.
+    /// Whether to stop. Trials that are under way are dropped.
     fn is_cancelled(&self) -> bool;
 }
 
-/// Inferences after which records are handed over: a block of trials is at least this long, so that its golden activations are
-/// computed once for many trials, and not much longer, so that little is lost when the process is killed.
-const BLOCK_INFERENCES: usize = 16_384;
+/// How trials are run. None of it changes a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunOptions {
+    /// Bytes that the activations of all threads may take together.
+    pub memory: u64,
+    /// The share of trials, 0..=1, that are run again by brute force, every image through the whole network, and compared.
+    pub verify: f64,
+}
+
+impl Default for RunOptions {
+    /// One gibibyte; nothing is verified.
+    fn default() -> Self {
+        Self { memory: 1 << 30, verify: 0.0 }
+    }
+}
+
+/// Why trials cannot be run.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RunError {
+    /// The memory does not hold the activations of one image for each thread.
+    #[error(
+        "the activations of one image on {threads} threads take {needed} bytes, but only {given} are allowed; allow more memory or use fewer threads"
+    )]
+    Memory {
+        /// Threads.
+        threads: usize,
+        /// Bytes needed at least.
+        needed: u64,
+        /// Bytes allowed.
+        given: u64,
+    },
+    /// A trial comes out otherwise by brute force.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+}
+
+/// Images that run together at most: more would not be faster.
+const MOST_IMAGES: usize = 256;
 
 /// Sites that a block of trials, or a chunk of images under one trial, may hold in memory; one trial or image may exceed it alone.
 const MOST_SITES: usize = 1 << 22;
 
-/// What each thread needs of its own to run one stored network.
-struct Worker {
-    weights: Weights,
-    golden: Workspace,
-    faulty: Workspace,
-}
+/// Each thread's workers, one for each stored network, made when first needed.
+struct Workers(Vec<Mutex<Vec<Option<Worker>>>>);
 
-/// Each thread's workers, made when first needed.
-type Workers = Vec<Mutex<Vec<Option<Worker>>>>;
-
-/// A trial of a block, with its faults drawn.
-struct Armed {
-    trial: Trial,
-    faults: TrialFaults,
-    /// What permanent faults make of the parameters.
-    changes: Vec<Change>,
-    /// The permanent sites in activations.
-    activations: Vec<FaultSite>,
-    /// The first step that may have to run again; `None` if no fault changes anything.
-    start: Option<StepId>,
-}
-
-/// What came of a trial on some images.
-#[derive(Default, Clone)]
-struct Part {
-    outcomes: Outcomes,
-    cpu_seconds: f64,
-    faults: u64,
-    predictions: Vec<Option<u8>>,
+/// A block of trials and how it is to be run.
+struct Block<'a> {
+    trials: &'a [Armed],
+    /// Images that run together.
+    chunk: usize,
+    /// For each stored network, whether its trials run beside golden activations.
+    beside_golden: Vec<bool>,
+    predictions: bool,
 }
 
 impl Campaign<'_> {
@@ -75,28 +95,41 @@ impl Campaign<'_> {
 
     /// Runs trials on the current rayon pool and hands over their records, a block at a time and in the given order. Stops early
     /// when `record` breaks or the observer cancels; returns what `record` broke with.
+    ///
+    /// # Errors
+    /// When the memory does not suffice, or a trial that is verified comes out otherwise by brute force.
     pub fn run<B>(
         &self,
         golden: &Golden,
         trials: impl IntoIterator<Item = Trial>,
+        options: &RunOptions,
         observer: &dyn Observer,
         mut record: impl FnMut(Vec<TrialRecord>) -> ControlFlow<B>,
-    ) -> Option<B> {
-        let slot = |_| Mutex::new((0..self.variants.len()).map(|_| None).collect());
-        let workers: Workers = (0..rayon::current_num_threads()).map(slot).collect();
+    ) -> Result<Option<B>, RunError> {
+        let workers = Workers::new(rayon::current_num_threads(), self.variants.len());
+        let chunk = self.chunk(options.memory, workers.0.len())?;
+        let mut pace = Pace::new(self.images());
         let mut trials = trials.into_iter().peekable();
-        while trials.peek().is_some() && !observer.is_cancelled() {
-            let block = self.next_block(&mut trials);
-            if let ControlFlow::Break(reason) = record(self.run_block(golden, &block, observer, &workers)) {
-                return Some(reason);
+        while trials.peek().is_some() {
+            let armed = self.next_block(&mut trials, pace.trials());
+            let began = Instant::now();
+            let parts = self.run_block(golden, &armed, chunk, options.verify > 0.0, observer, &workers);
+            // What is not finished is not recorded.
+            if observer.is_cancelled() {
+                return Ok(None);
+            }
+            self.verify(&armed, &parts, options.verify)?;
+            pace.update(armed.len(), began.elapsed().as_secs_f64(), workers.take_golden_seconds());
+            let records = armed.iter().zip(parts).map(|(armed, part)| self.record(armed, part)).collect();
+            if let ControlFlow::Break(reason) = record(records) {
+                return Ok(Some(reason));
             }
         }
-        None
+        Ok(None)
     }
 
     /// Draws the faults of the next trials, as many as make a block.
-    fn next_block(&self, trials: &mut impl Iterator<Item = Trial>) -> Vec<Armed> {
-        let most = (BLOCK_INFERENCES / self.images()).clamp(4, 256);
+    fn next_block(&self, trials: &mut impl Iterator<Item = Trial>, most: usize) -> Vec<Armed> {
         let mut block = Vec::new();
         let mut sites = 0;
         while block.len() < most && sites < MOST_SITES {
@@ -106,6 +139,16 @@ impl Campaign<'_> {
             block.push(armed);
         }
         block
+    }
+
+    /// Images that run together: what the memory holds of golden and faulty activations for every thread.
+    fn chunk(&self, memory: u64, threads: usize) -> Result<usize, RunError> {
+        let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
+        let needed = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
+        match memory / needed.max(1) {
+            0 => Err(RunError::Memory { threads, needed, given: memory }),
+            images => Ok((images as usize).min(MOST_IMAGES)),
+        }
     }
 
     /// Compares some images' outputs under a trial with the golden ones.
@@ -120,187 +163,151 @@ impl Campaign<'_> {
     ) -> Outcomes {
         let classes = faulty.len() / images.len();
         let expected = &golden.runs[self.variant_number(trial)].logits;
-        self.classify_against(&expected[images.start * classes..images.end * classes], images, faulty)
-    }
-
-    fn classify_against(&self, expected: &[f32], images: Range<usize>, faulty: &[f32]) -> Outcomes {
-        let classes = faulty.len() / images.len();
-        let labels = &self.inputs.dataset().labels()[images];
         let mut outcomes = Outcomes::default();
-        let outputs = expected.chunks_exact(classes).zip(faulty.chunks_exact(classes));
-        for ((golden, faulty), &label) in outputs.zip(labels) {
-            outcomes.count(golden, faulty, label, self.probabilities);
+        for (image, faulty) in images.zip(faulty.chunks_exact(classes)) {
+            self.classify_image(&expected[image * classes..][..classes], image, faulty, &mut outcomes);
         }
         outcomes
     }
 
-    fn arm(&self, trial: Trial) -> Armed {
-        let faults = self.faults_of(trial);
-        let variant = self.variant_of(trial);
-        let permanent: Vec<FaultSite> = faults.permanent().copied().collect();
-        let changes = changes(&variant.memory, &permanent);
-        let changed = changes.iter().map(|change| variant.program.step_of(change.parameter)).min();
-        let is_activation = |site: &FaultSite| variant.memory.tensor(site.tensor).tap().is_some();
-        let activations: Vec<FaultSite> = permanent.into_iter().filter(is_activation).collect();
-        let touched = activations.iter().map(|site| site.tensor).chain(faults.transient_tensors());
-        let start = changed.into_iter().chain(variant.first_step(touched)).min();
-        Armed { trial, faults, changes, activations, start }
+    /// Compares one image's output with the golden one.
+    pub(super) fn classify_image(
+        &self,
+        golden: &[f32],
+        image: usize,
+        faulty: &[f32],
+        outcomes: &mut Outcomes,
+    ) {
+        let label = self.inputs.dataset().labels()[image];
+        outcomes.count(golden, faulty, label, self.probabilities);
     }
 
+    /// Runs a block; gives for every trial what came of it on all images.
     fn run_block(
         &self,
         golden: &Golden,
-        armed: &[Armed],
+        trials: &[Armed],
+        chunk: usize,
+        verifies: bool,
         observer: &dyn Observer,
         workers: &Workers,
-    ) -> Vec<TrialRecord> {
-        let images = self.images();
-        let chunk = self.chunk(armed).min(images.div_ceil(4 * workers.len())).max(1);
-        let starts: Vec<usize> = (0..images).step_by(chunk).collect();
-        let parts: Vec<Vec<Part>> = starts
-            .into_par_iter()
-            .map(|start| {
-                let index = rayon::current_thread_index().unwrap_or(0);
-                let mut slot = workers[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                self.run_chunk(start..images.min(start + chunk), golden, armed, &mut slot, observer)
+    ) -> Vec<Part> {
+        let sites = trials.iter().map(|armed| armed.faults.transient_sites_per_image()).max().unwrap_or(0);
+        let block = Block {
+            trials,
+            chunk: chunk.min((MOST_SITES / sites.max(1)).max(1)),
+            beside_golden: (0..self.variants.len()).map(|number| self.is_golden_worth_it(number, trials)).collect(),
+            predictions: verifies || self.records_predictions(),
+        };
+        let tasks = block.tasks(self.images(), workers.0.len());
+        let parts: Vec<Vec<Part>> = tasks
+            .par_iter()
+            .map(|(images, range)| {
+                let thread = rayon::current_thread_index().unwrap_or(0);
+                let mut slot = workers.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                self.run_task(golden, &block, images.clone(), range.clone(), &mut slot, observer)
             })
             .collect();
-        let record = |(i, armed): (usize, &Armed)| {
-            let mut whole = Part { faults: armed.faults.permanent_sites() as u64, ..Part::default() };
-            for part in parts.iter().map(|parts| &parts[i]) {
-                whole.outcomes += part.outcomes;
-                whole.cpu_seconds += part.cpu_seconds;
-                whole.faults += part.faults;
-                whole.predictions.extend_from_slice(&part.predictions);
-            }
-            TrialRecord {
-                campaign: self.identity().campaign.clone(),
-                trial: armed.trial.id,
-                condition: armed.trial.condition,
-                draw: armed.trial.draw,
-                faults: whole.faults,
-                outcomes: whole.outcomes,
-                predictions: self.records_predictions().then_some(whole.predictions),
-                cpu_seconds: whole.cpu_seconds,
-            }
-        };
-        armed.iter().enumerate().map(record).collect()
-    }
-
-    /// Images that run together: few enough that all threads have work, that the sites of one trial fit in memory, and a single
-    /// one where every image has parameters of its own.
-    fn chunk(&self, armed: &[Armed]) -> usize {
-        let mut chunk = usize::MAX;
-        for armed in armed {
-            let variant = self.variant_of(armed.trial);
-            let sites = armed.faults.transient_sites_per_image();
-            let most = if self.strikes_parameters_anew(armed.trial, &armed.faults) {
-                1
-            } else {
-                MOST_SITES / sites.max(1)
-            };
-            chunk = chunk.min(chunk_size(&variant.program)).min(most.max(1));
+        let mut whole = vec![Part::default(); trials.len()];
+        // In the order of the images, so that predictions are too.
+        for ((_, range), parts) in tasks.iter().zip(parts) {
+            whole[range.clone()].iter_mut().zip(parts).for_each(|(whole, part)| whole.extend(part));
         }
-        chunk
+        whole
     }
 
-    /// Runs all trials of a block on some images, those of each stored network together.
-    fn run_chunk(
+    /// Whether starting behind what faults leave alone saves more than computing the golden activations costs. Parameters struck
+    /// anew for every image always run beside them.
+    fn is_golden_worth_it(&self, number: usize, trials: &[Armed]) -> bool {
+        let program = &self.variants[number].program;
+        let mine = || trials.iter().filter(|armed| self.variant_number(armed.trial) == number);
+        let saved: u64 =
+            mine().filter_map(|armed| armed.origins.first()).map(|first| program.cost_before(first)).sum();
+        saved > program.cost() || mine().any(|armed| armed.anew)
+    }
+
+    /// Runs some trials of a block on some images, those of each stored network together.
+    fn run_task(
         &self,
-        images: Range<usize>,
         golden: &Golden,
-        armed: &[Armed],
+        block: &Block<'_>,
+        images: Range<usize>,
+        range: Range<usize>,
         workers: &mut [Option<Worker>],
         observer: &dyn Observer,
     ) -> Vec<Part> {
-        let mut parts = vec![Part::default(); armed.len()];
+        let mut parts = vec![Part::default(); range.len()];
         for (number, variant) in self.variants.iter().enumerate() {
-            let mine: Vec<usize> =
-                (0..armed.len()).filter(|&i| self.variant_number(armed[i].trial) == number).collect();
+            let is_mine = |place: &usize| self.variant_number(block.trials[range.start + place].trial) == number;
+            let mine: Vec<usize> = (0..range.len()).filter(is_mine).collect();
             if mine.is_empty() {
                 continue;
             }
-            let worker = workers[number].get_or_insert_with(|| Worker {
-                weights: variant.weights.clone(),
-                golden: Workspace::recording(&variant.program),
-                faulty: Workspace::new(&variant.program),
-            });
-            let chunk =
-                Chunk { campaign: self, variant, images: images.clone(), golden: &golden.runs[number] };
-            let reuse = chunk.prepare(mine.iter().map(|&i| &armed[i]), worker);
-            for i in mine {
-                parts[i] = chunk.run(&armed[i], reuse, worker);
-                observer.inferences(images.len());
-            }
+            let chunk = Chunk {
+                campaign: self,
+                variant,
+                golden: &golden.runs[number],
+                images: images.clone(),
+                beside_golden: block.beside_golden[number],
+                predictions: block.predictions,
+            };
+            let worker = workers[number].get_or_insert_with(|| Worker::new(variant));
+            let armed = mine.iter().map(|&place| &block.trials[range.start + place]);
+            let done = chunk.run(armed, worker, observer);
+            mine.iter().zip(done).for_each(|(&place, part)| parts[place] = part);
         }
         parts
     }
-}
 
-/// Some images that run together through one stored network.
-struct Chunk<'a> {
-    campaign: &'a Campaign<'a>,
-    variant: &'a Variant,
-    images: Range<usize>,
-    golden: &'a GoldenRun,
-}
-
-impl Chunk<'_> {
-    /// Fills in the images, and computes their golden activations if starting behind them saves more than computing them costs:
-    /// returns whether it does.
-    fn prepare<'a>(&self, armed: impl Iterator<Item = &'a Armed>, worker: &mut Worker) -> bool {
-        let program = &self.variant.program;
-        let input = worker.golden.input_mut(program, self.images.len());
-        self.campaign.inputs.fill(self.images.clone(), input);
-        let saved: u64 = armed.filter_map(|armed| armed.start).map(|start| program.cost_before(start)).sum();
-        let reuse = saved > program.cost();
-        if reuse {
-            self.variant.record(&worker.weights, &mut worker.golden);
+    fn record(&self, armed: &Armed, part: Part) -> TrialRecord {
+        TrialRecord {
+            campaign: self.identity().campaign.clone(),
+            trial: armed.trial.id,
+            condition: armed.trial.condition,
+            draw: armed.trial.draw,
+            faults: armed.faults.permanent_sites() as u64 + part.faults,
+            outcomes: part.outcomes,
+            predictions: self.records_predictions().then_some(part.predictions),
+            cpu_seconds: part.cpu_seconds,
         }
-        reuse
     }
+}
 
-    /// Runs one trial on these images and compares every output with the golden one.
-    fn run(&self, armed: &Armed, reuse: bool, worker: &mut Worker) -> Part {
-        let began = Instant::now();
-        let classes = self.variant.program.output_len();
-        let expected = &self.golden.logits[self.images.start * classes..self.images.end * classes];
-        let mut part = Part::default();
-        let faulty = match armed.start {
-            None => expected,
-            Some(start) => {
-                part.faults = self.strike_and_run(armed, if reuse { start } else { StepId(0) }, worker);
-                worker.faulty.output(&self.variant.program)
+impl Block<'_> {
+    /// What one thread does at a time: all trials on a chunk of images, or where there are few chunks some of the trials.
+    fn tasks(&self, images: usize, threads: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let chunks = images.div_ceil(self.chunk);
+        let groups = if threads == 1 { 1 } else { (4 * threads).div_ceil(chunks) };
+        // Golden activations would be computed once for each of few trials.
+        let groups = groups.min(self.trials.len().div_ceil(8)).max(1);
+        // Chunks of equal size, and no thread without one where trials are not split.
+        let even = if groups == 1 { chunks.next_multiple_of(threads) } else { chunks };
+        let (size, share) = (images.div_ceil(even).max(1), self.trials.len().div_ceil(groups));
+        let mut tasks = Vec::new();
+        for first in (0..images).step_by(size) {
+            for trial in (0..self.trials.len()).step_by(share) {
+                tasks.push((
+                    first..images.min(first + size),
+                    trial..self.trials.len().min(trial + share),
+                ));
             }
+        }
+        tasks
+    }
+}
+
+impl Workers {
+    fn new(threads: usize, variants: usize) -> Self {
+        let slot = |_| Mutex::new((0..variants).map(|_| None).collect());
+        Self((0..threads).map(slot).collect())
+    }
+
+    /// Seconds, on each thread, that went into golden activations since the last call.
+    fn take_golden_seconds(&self) -> f64 {
+        let seconds = |slot: &Mutex<Vec<Option<Worker>>>| -> f64 {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.iter_mut().flatten().map(|worker| std::mem::take(&mut worker.golden_seconds)).sum()
         };
-        part.outcomes = self.campaign.classify_against(expected, self.images.clone(), faulty);
-        if self.campaign.records_predictions() {
-            let tops = faulty.chunks_exact(classes).map(top_class);
-            part.predictions.extend(tops.map(|top| top.map(|class| class as u8)));
-        }
-        part.cpu_seconds = began.elapsed().as_secs_f64();
-        part
-    }
-
-    /// Leaves the faulty outputs in the worker, and its weights as they were; returns the number of sites drawn anew for these images.
-    fn strike_and_run(&self, armed: &Armed, start: StepId, worker: &mut Worker) -> u64 {
-        if !armed.faults.has_transient() {
-            self.run_struck(start, &armed.changes, Struck::All(&armed.activations), worker);
-            return 0;
-        }
-        let sites = |image| self.campaign.sites_of_image(armed.trial, &armed.faults, image as u64);
-        let own: Vec<Vec<FaultSite>> = self.images.clone().map(sites).collect();
-        // Parameters struck anew for every image run one image at a time.
-        let anew = (own.len() == 1).then(|| changes(&self.variant.memory, &own[0]));
-        self.run_struck(start, anew.as_deref().unwrap_or(&armed.changes), Struck::Each(&own), worker);
-        let permanent = armed.faults.permanent_sites();
-        own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
-    }
-
-    fn run_struck(&self, start: StepId, changes: &[Change], struck: Struck<'_>, worker: &mut Worker) {
-        let Worker { weights, golden, faulty } = worker;
-        strike(changes, weights);
-        self.variant.program.run_from_with(start, weights, golden, faulty, &mut self.variant.touch(struck));
-        undo(changes, &self.variant.weights, weights);
+        self.0.iter().map(seconds).sum::<f64>() / self.0.len() as f64
     }
 }

@@ -9,10 +9,13 @@
 //! Results are the same, bit for bit, for any number of threads, any order, any sharding and any resume. The
 //! engine never prints: it calls back.
 
+mod armed;
+mod chunk;
 mod engine;
 mod error;
 mod identity;
 mod outcome;
+mod pace;
 mod plan;
 mod record;
 mod replay;
@@ -24,8 +27,9 @@ mod store;
 mod sweep;
 mod trials;
 mod variant;
+mod verify;
 
-pub use engine::{Golden, Observer};
+pub use engine::{Golden, Observer, RunError, RunOptions};
 pub use error::CampaignError;
 pub use identity::Identity;
 pub use outcome::Outcomes;
@@ -40,3 +44,4 @@ pub use spec::{
 pub use store::{AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenInfo, Records, StoreError};
 pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue, label};
 pub use trials::{Precision, Statistical, TrialsSpec};
+pub use verify::Mismatch;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::data::Inputs;
-use crate::execution::{Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits_with};
-use crate::fault::{FaultSite, strike_activations};
-use crate::memory::{Calibration, Memory, TensorId};
+use crate::execution::{
+    Extent, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct, logits_with,
+};
+use crate::fault::{Change, FaultSite, strike_activations};
+use crate::memory::{Calibration, Memory, Part, TensorId};
 
 /// A stored network and its program.
 #[derive(Debug)]
@@ -75,10 +77,7 @@ impl Variant {
 
     /// What happens at the taps of a faulty run: activations are stored, then struck.
     pub(super) fn touch<'a>(&'a self, struck: Struck<'a>) -> impl FnMut(TapId, &mut [f32]) + use<'a> {
-        let by_tensor: Vec<Strikes<'a>> = match struck {
-            Struck::All(sites) => vec![self.strikes(sites)],
-            Struck::Each(images) => images.iter().map(|sites| self.strikes(sites)).collect(),
-        };
+        let by_tensor = self.strikes_by_image(struck);
         move |tap, values| {
             self.store(tap, values);
             let id = self.memory.at_tap(tap);
@@ -100,17 +99,48 @@ impl Variant {
         strikes
     }
 
-    /// The first step that must run again when these tensors are struck.
-    pub(super) fn first_step(&self, tensors: impl Iterator<Item = TensorId>) -> Option<StepId> {
-        let step = |id: TensorId| {
+    /// [`touch`](Self::touch) for one image at a time, of which a part may differ from the golden run.
+    pub(super) fn touch_images<'a>(
+        &'a self,
+        struck: Struck<'a>,
+    ) -> impl FnMut(TapId, usize, Extent, &mut [f32]) -> Extent + use<'a> {
+        let by_tensor = self.strikes_by_image(struck);
+        move |tap, image, differs, values| {
+            let id = self.memory.at_tap(tap);
             let tensor = self.memory.tensor(id);
-            match tensor.parameter() {
-                Some(parameter) => self.program.step_of(parameter),
-                None => tensor.tap().map_or(StepId(0), |tap| self.program.step_of_tap(tap)),
-            }
-        };
-        tensors.map(step).min()
+            let shape = self.program.tap_shape(tap);
+            differs.for_each_run(shape, |start, len| tensor.codec().store_from(start, &mut values[start..][..len]));
+            // One entry for all images, or one for each.
+            let Some(sites) = by_tensor[image % by_tensor.len()].get(&id) else { return differs };
+            strike_activations(&self.memory, id, sites, values);
+            sites.iter().fold(differs, |all, site| all.union(struck_extent(site, shape)))
+        }
     }
+
+    fn strikes_by_image<'a>(&self, struck: Struck<'a>) -> Vec<Strikes<'a>> {
+        match struck {
+            Struck::All(sites) => vec![self.strikes(sites)],
+            Struck::Each(images) => images.iter().map(|sites| self.strikes(sites)).collect(),
+        }
+    }
+
+    /// Where changed parameters enter the network.
+    pub(super) fn origins(&self, changes: &[Change]) -> Origins {
+        let mut origins = Origins::default();
+        for change in changes {
+            origins.add_parameter(&self.program, &self.weights, change.parameter, change.index);
+        }
+        origins
+    }
+}
+
+/// The part of a tensor of this shape that a site may change.
+fn struck_extent(site: &FaultSite, shape: [usize; 3]) -> Extent {
+    if site.part != Part::Values {
+        return Extent::full(shape);
+    }
+    let places = (0..site.count).map(|i| Extent::cell(shape, site.start + i * site.step));
+    places.fold(Extent::EMPTY, Extent::union)
 }
 
 /// The activations at every tap, in a run without faults and without stored activations; of many, evenly spaced ones and the extremes.

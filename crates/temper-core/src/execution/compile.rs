@@ -163,7 +163,7 @@ impl<'a> Assembly<'a> {
             steps: Vec::new(),
             step_weights: Vec::new(),
             places: BTreeMap::new(),
-            values: vec![Value { len: network.input_shape().iter().product(), made: None, buffer: 0 }],
+            values: vec![Value::new(network.input_shape(), None)],
             value_of,
             own_input: BTreeMap::new(),
         }
@@ -201,8 +201,8 @@ impl<'a> Assembly<'a> {
             inputs[0] = own;
         }
         let weights = pack(network, draft, self.steps.len(), &mut self.places);
-        let len = network.shape(last).iter().product();
-        self.push(draft.op.clone(), network.multiply_accumulates(draft.node), inputs, weights, len)
+        let value = Value::new(network.shape(last), Some(self.steps.len()));
+        self.push(draft.op.clone(), network.multiply_accumulates(draft.node), inputs, weights, value)
     }
 
     /// A touched copy of `value`: a step of its own, so that the untouched value is there to start from again.
@@ -210,13 +210,20 @@ impl<'a> Assembly<'a> {
         for tap in &taps {
             self.tap_steps[tap.0] = StepId(self.steps.len());
         }
-        let len = self.values[value].len;
-        self.push(StepOp::Tap(taps), 0, vec![value], StepWeights::default(), len)
+        let copy = Value { made: Some(self.steps.len()), ..self.values[value].clone() };
+        self.push(StepOp::Tap(taps), 0, vec![value], StepWeights::default(), copy)
     }
 
-    fn push(&mut self, op: StepOp, cost: u64, inputs: Vec<usize>, weights: StepWeights, len: usize) -> usize {
+    fn push(
+        &mut self,
+        op: StepOp,
+        cost: u64,
+        inputs: Vec<usize>,
+        weights: StepWeights,
+        value: Value,
+    ) -> usize {
         let output = self.values.len();
-        self.values.push(Value { len, made: Some(self.steps.len()), buffer: 0 });
+        self.values.push(value);
         self.steps.push(Step { op, cost, inputs, output });
         self.step_weights.push(weights);
         output
@@ -269,15 +276,16 @@ fn pack(network: &Network, draft: &Draft, step: usize, places: &mut BTreeMap<Str
     weights
 }
 
-/// Gives every value its buffer.
+/// Finds how long every value is needed, and gives it its buffer.
 fn share_buffers(steps: &[Step], output: usize, values: &mut [Value]) {
-    let mut lives: Vec<Life> = values.iter().map(|value| Life { made: value.made, last_read: 0 }).collect();
     for (i, step) in steps.iter().enumerate() {
         for &input in &step.inputs {
-            lives[input].last_read = i;
+            values[input].last_read = i;
         }
     }
-    lives[output].last_read = usize::MAX;
+    values[output].last_read = usize::MAX;
+    let lives: Vec<Life> =
+        values.iter().map(|value| Life { made: value.made, last_read: value.last_read }).collect();
     for (value, buffer) in values.iter_mut().zip(arena::assign(&lives)) {
         value.buffer = buffer;
     }

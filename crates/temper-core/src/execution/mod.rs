@@ -5,8 +5,9 @@
 //! lives do not overlap. A program is immutable and shared between threads; what differs between threads is passed in:
 //!
 //! - [`Weights`]: the parameters, packed for the kernels. Single values are replaced in place, so striking k of them costs O(k).
-//! - [`Workspace`]: the activations of one batch. A *recording* workspace keeps every value, so that a faulty run can start at the
-//!   first step its faults touch ([`Program::run_from`]) and read what comes before from the golden run.
+//! - [`Workspace`]: the activations of one batch. A *recording* workspace keeps every value of a golden run.
+//! - [`Faulty`]: a faulty run beside a recorded golden one ([`Program::run_faulty`]). It starts at the first step that faults touch
+//!   and computes only what they can change, with the bits of a full run.
 //!
 //! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
 //! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
@@ -17,14 +18,19 @@
 mod arena;
 mod compile;
 mod evaluate;
+mod extent;
+mod faulty;
 mod fusion;
 mod movement;
 mod program;
+mod reach;
 mod run;
 mod taps;
 mod weights;
 
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
+pub use extent::Extent;
+pub use faulty::{Faulty, Origins, TouchImage};
 pub use program::{Program, StepId};
 pub use run::Workspace;
 pub use taps::{Tap, TapId, TapSide, Touch, TouchImages};

@@ -32,10 +32,28 @@ pub struct Program {
 pub(super) struct Value {
     /// Number of elements for one image.
     pub(super) len: usize,
+    /// The same elements as channels, rows and columns.
+    pub(super) shape: [usize; 3],
     /// The step that makes it; `None` for the input.
     pub(super) made: Option<usize>,
+    /// The last step that reads it; `usize::MAX` for the network's output.
+    pub(super) last_read: usize,
     /// The buffer it lies in when buffers are shared.
     pub(super) buffer: usize,
+}
+
+impl Value {
+    /// A value of a node's shape, made by a step; when it is last read and where it lies are found later.
+    pub(super) fn new(shape: &[usize], made: Option<usize>) -> Self {
+        let len = shape.iter().product();
+        let shape = match *shape {
+            [features] => [features, 1, 1],
+            [channels, columns] => [channels, columns, 1],
+            [channels, rows, columns] => [channels, rows, columns],
+            _ => [len, 1, 1],
+        };
+        Self { len, shape, made, last_read: 0, buffer: 0 }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -127,7 +145,7 @@ impl Program {
         StepId(self.places[parameter.0].step)
     }
 
-    /// The step that touches at a tap: what [`run_from_with`](Self::run_from_with) starts at to touch again.
+    /// The step that touches at a tap.
     ///
     /// # Panics
     /// When there is no such tap.
@@ -142,6 +160,11 @@ impl Program {
     /// When there is no such tap.
     pub fn tap_len(&self, tap: TapId) -> usize {
         self.values[self.steps[self.step_of_tap(tap).0].output].len
+    }
+
+    /// The values of one image that a touch gets at a tap, as channels, rows and columns.
+    pub(crate) fn tap_shape(&self, tap: TapId) -> [usize; 3] {
+        self.values[self.steps[self.step_of_tap(tap).0].output].shape
     }
 
     /// Number of taps.

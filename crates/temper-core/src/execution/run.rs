@@ -25,7 +25,7 @@ impl Workspace {
         Self::with_buffers(program.values.iter().map(|value| value.buffer).collect(), false)
     }
 
-    /// A workspace that keeps every value, for [`Program::run_from`] and [`Workspace::activation`].
+    /// A workspace that keeps every value, for [`Program::run_faulty`] and [`Workspace::activation`].
     pub fn recording(program: &Program) -> Self {
         Self::with_buffers((0..program.values.len()).collect(), true)
     }
@@ -49,6 +49,11 @@ impl Workspace {
         sized(&mut self.buffers[self.buffer_of[0]], images * program.input_len())
     }
 
+    /// Number of images in the batch.
+    pub(super) fn images(&self) -> usize {
+        self.images
+    }
+
     /// A node's output in the last full run as its consumers saw it, `[images, …shape]`: the input as touched, a tapped output as
     /// touched. `None` if it was fused into another step (see
     /// [`Program::compile`]) or this workspace does not record.
@@ -62,13 +67,13 @@ impl Workspace {
         self.value(program, program.output)
     }
 
-    fn value(&self, program: &Program, value: usize) -> &[f32] {
+    pub(super) fn value(&self, program: &Program, value: usize) -> &[f32] {
         &self.buffers[self.buffer_of[value]][..self.images * program.values[value].len]
     }
 }
 
 /// The first `len` values of a buffer, grown where needed.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
@@ -90,44 +95,7 @@ impl Program {
     /// what the touch leaves.
     pub fn run_with(&self, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
         for step in 0..self.steps.len() {
-            self.run_step(step, 0, weights, None, workspace, touch);
-        }
-    }
-
-    /// Runs the steps from `start` on, reading what comes before from the recording of a full run on the same images: exactly
-    /// what a full run with these weights gives, as long as no step before `start` would read a changed parameter.
-    ///
-    /// # Panics
-    /// When `golden` does not record, or this program has taps: they need [`run_from_with`](Self::run_from_with).
-    pub fn run_from(&self, start: StepId, weights: &Weights, golden: &Workspace, workspace: &mut Workspace) {
-        self.assert_untapped();
-        self.run_from_with(start, weights, golden, workspace, &mut no_touch);
-    }
-
-    /// [`run_from`](Self::run_from), touching at every tap from `start` on (see [`step_of_tap`](Self::step_of_tap)); activations
-    /// before it are read as the recorded run's touch left them. Exactly what a full run with this touch gives, as long as
-    /// neither weights nor touch differ before `start`.
-    ///
-    /// # Panics
-    /// When `golden` does not record.
-    pub fn run_from_with(
-        &self,
-        start: StepId,
-        weights: &Weights,
-        golden: &Workspace,
-        workspace: &mut Workspace,
-        touch: &mut Touch<'_>,
-    ) {
-        assert!(golden.recording, "the golden run must have been recorded");
-        workspace.images = golden.images;
-        // Where the output comes before `start`, no step below would make it.
-        if self.values[self.output].made.is_none_or(|made| made < start.0) {
-            let output = golden.output(self);
-            let slot = workspace.buffer_of[self.output];
-            sized(&mut workspace.buffers[slot], output.len()).copy_from_slice(output);
-        }
-        for step in start.0..self.steps.len() {
-            self.run_step(step, start.0, weights, Some(golden), workspace, touch);
+            self.run_step(step, weights, workspace, touch);
         }
     }
 
@@ -135,26 +103,14 @@ impl Program {
         assert!(self.tap_count() == 0, "a program with taps must be told what to do at them");
     }
 
-    fn run_step(
-        &self,
-        index: usize,
-        start: usize,
-        weights: &Weights,
-        golden: Option<&Workspace>,
-        workspace: &mut Workspace,
-        touch: &mut Touch<'_>,
-    ) {
+    fn run_step(&self, index: usize, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
         let step = &self.steps[index];
         let images = workspace.images;
         let slot = workspace.buffer_of[step.output];
         let mut buffer = std::mem::take(&mut workspace.buffers[slot]);
         let mut scratch = std::mem::take(&mut workspace.scratch);
         let output = sized(&mut buffer, images * self.values[step.output].len);
-        let read = |input: usize| {
-            let value = step.inputs[input];
-            let before = self.values[value].made.is_none_or(|made| made < start);
-            golden.filter(|_| before).unwrap_or(workspace).value(self, value)
-        };
+        let read = |input: usize| workspace.value(self, step.inputs[input]);
         compute(step, images, &weights.steps[index], &read, output, &mut scratch);
         if let StepOp::Tap(taps) = &step.op {
             for &tap in taps {
@@ -167,7 +123,7 @@ impl Program {
 }
 
 /// Computes one step.
-fn compute<'a>(
+pub(super) fn compute<'a>(
     step: &Step,
     images: usize,
     weights: &StepWeights,
@@ -228,7 +184,7 @@ fn compute<'a>(
     }
 }
 
-fn product<'a>(
+pub(super) fn product<'a>(
     weights: &'a StepWeights,
     residual: Option<&'a [f32]>,
     activation: temper_kernels::Activation,

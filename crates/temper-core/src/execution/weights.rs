@@ -86,6 +86,16 @@ impl Weights {
         value.expect("the place was made for this field")
     }
 
+    /// The channel of its step's output that the value at `index` (row-major) of a parameter belongs to; `None` for constants.
+    pub(super) fn channel_of(&self, parameter: ParameterId, index: usize) -> Option<usize> {
+        let Place { step, field } = self.places[parameter.0];
+        match field {
+            Field::Product => self.steps[step].product.as_ref().map(|product| index / product.columns()),
+            Field::Bias | Field::BatchNorm(_) => Some(index),
+            Field::Constant => None,
+        }
+    }
+
     /// Replaces the value at `index` (row-major) of a parameter.
     ///
     /// # Panics

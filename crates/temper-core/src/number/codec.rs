@@ -231,6 +231,11 @@ impl Codec {
     /// Every value of a tensor as it reads once stored: [`decode`](Self::decode) of [`encode`](Self::encode), in one pass. The first
     /// value is that at index 0; per channel, a tensor may hold several images.
     pub fn store(&self, values: &mut [f32]) {
+        self.store_from(0, values);
+    }
+
+    /// [`store`](Self::store) for a part of a tensor, whose first value is that at index `first`.
+    pub fn store_from(&self, first: usize, values: &mut [f32]) {
         match self.format {
             // Exact.
             NumberFormat::F64 | NumberFormat::F32 => {}
@@ -240,19 +245,25 @@ impl Codec {
             NumberFormat::F8E5M2 => map(values, |value| F8E5M2.decode(F8E5M2.encode(value))),
             NumberFormat::Fixed { fraction, .. } => Grid::fixed(fraction).store(self.codes, values),
             NumberFormat::Int(_) | NumberFormat::Uint(_) => {
-                self.each_channel(values, |grid, values| grid.store(self.codes, values));
+                self.each_channel(first, values, |grid, values| grid.store(self.codes, values));
             }
             NumberFormat::Sint(_) => {
-                self.each_channel(values, |grid, values| grid.store_sign_magnitude(self.codes.high, values));
+                self.each_channel(first, values, |grid, values| grid.store_sign_magnitude(self.codes.high, values));
             }
-            NumberFormat::Binary => self.each_channel(values, Grid::store_binary),
+            NumberFormat::Binary => self.each_channel(first, values, Grid::store_binary),
         }
     }
 
-    /// The values in runs that share a grid.
-    fn each_channel(&self, values: &mut [f32], store: impl Fn(Grid, &mut [f32])) {
-        let runs = values.chunks_mut(self.channel_size.max(1));
-        runs.zip(self.grids.iter().cycle()).for_each(|(values, grid)| store(*grid, values));
+    /// The values in runs that share a grid; the first value is that at index `first`.
+    fn each_channel(&self, first: usize, values: &mut [f32], store: impl Fn(Grid, &mut [f32])) {
+        let size = self.channel_size.max(1);
+        let (mut at, mut rest) = (first, values);
+        while !rest.is_empty() {
+            let (run, later) = rest.split_at_mut((size - at % size).min(rest.len()));
+            store(self.grids[self.channel_of(at)], run);
+            at += run.len();
+            rest = later;
+        }
     }
 }
 

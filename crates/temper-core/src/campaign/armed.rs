@@ -1,0 +1,46 @@
+//! A trial with its faults drawn.
+
+use super::plan::Trial;
+use super::resolved::{Campaign, TrialFaults};
+use crate::execution::Origins;
+use crate::fault::{Change, FaultSite, changes};
+
+/// A trial with its faults drawn: what they are and where they enter the network.
+pub(super) struct Armed {
+    pub(super) trial: Trial,
+    pub(super) faults: TrialFaults,
+    /// What permanent faults make of the parameters.
+    pub(super) changes: Vec<Change>,
+    /// The permanent sites in activations.
+    pub(super) activations: Vec<FaultSite>,
+    /// Where faults enter, but for parameters struck anew for every image; nowhere, if they change nothing.
+    pub(super) origins: Origins,
+    /// Whether parameters are struck anew for every image.
+    pub(super) anew: bool,
+}
+
+impl Campaign<'_> {
+    /// Draws the faults of a trial.
+    pub(super) fn arm(&self, trial: Trial) -> Armed {
+        let faults = self.faults_of(trial);
+        let variant = self.variant_of(trial);
+        let permanent: Vec<FaultSite> = faults.permanent().copied().collect();
+        let changes = changes(&variant.memory, &permanent);
+        let mut origins = variant.origins(&changes);
+        let is_activation = |site: &FaultSite| variant.memory.tensor(site.tensor).tap().is_some();
+        let activations: Vec<FaultSite> = permanent.into_iter().filter(is_activation).collect();
+        let touched = activations.iter().map(|site| site.tensor).chain(faults.transient_tensors());
+        for tap in touched.filter_map(|id| variant.memory.tensor(id).tap()) {
+            origins.add_tap(&variant.program, tap);
+        }
+        let anew = self.strikes_parameters_anew(trial, &faults);
+        Armed { trial, faults, changes, activations, origins, anew }
+    }
+}
+
+impl Armed {
+    /// Whether no image can come out otherwise than in the golden run.
+    pub(super) fn changes_nothing(&self) -> bool {
+        !self.anew && self.origins.first().is_none()
+    }
+}

@@ -1,0 +1,119 @@
+//! Which outputs of a step a changed part of its input can change.
+
+use std::ops::Range;
+
+use temper_kernels::{ConvShape, PoolShape};
+
+use super::extent::Extent;
+use super::program::{Step, StepOp};
+
+impl Step {
+    /// The outputs that may change when `changed` of input number `input` does, given the shapes of that input and of the output: a
+    /// box around them, and all of the output where nothing better is known.
+    pub(super) fn reach(
+        &self,
+        input: usize,
+        changed: Extent,
+        from: [usize; 3],
+        to: [usize; 3],
+    ) -> Extent {
+        let full = Extent::full(to);
+        match &self.op {
+            // The second input is the residual.
+            StepOp::Conv { shape, .. } if input == 0 && from == shape.input => convolved(shape, changed, to),
+            StepOp::MaxPool(shape) | StepOp::AvgPool { shape, .. } if from[1..] == shape.input => {
+                pooled(shape, changed, to)
+            }
+            StepOp::Conv { .. } | StepOp::Linear { .. } if input == 1 && from == to => changed,
+            StepOp::BatchNorm { .. }
+            | StepOp::Activation(_)
+            | StepOp::Add(None)
+            | StepOp::Mul(None)
+            | StepOp::Tap(_)
+                if from == to =>
+            {
+                changed
+            }
+            _ => full,
+        }
+    }
+}
+
+/// Outputs of a convolution whose window meets `changed`.
+fn convolved(shape: &ConvShape, changed: Extent, to: [usize; 3]) -> Extent {
+    let per_group = shape.input[0] / shape.groups;
+    let outputs = shape.out_channels / shape.groups;
+    let channels = changed.axis(0);
+    let groups = channels.start / per_group..(channels.end - 1) / per_group + 1;
+    let window = |axis: usize| Window {
+        taps: shape.kernel[axis],
+        stride: shape.stride[axis],
+        before: shape.padding[axis],
+        dilation: shape.dilation[axis],
+    };
+    Extent::new([
+        groups.start * outputs..groups.end * outputs,
+        window(0).meets(changed.axis(1), to[1]),
+        window(1).meets(changed.axis(2), to[2]),
+    ])
+}
+
+/// Outputs of a pooling whose window meets `changed`.
+fn pooled(shape: &PoolShape, changed: Extent, to: [usize; 3]) -> Extent {
+    let window = |axis: usize| Window {
+        taps: shape.kernel[axis],
+        stride: shape.stride[axis],
+        before: shape.padding[axis],
+        dilation: shape.dilation[axis],
+    };
+    Extent::new([
+        changed.axis(0),
+        window(0).meets(changed.axis(1), to[1]),
+        window(1).meets(changed.axis(2), to[2]),
+    ])
+}
+
+/// A sliding window along one direction.
+struct Window {
+    taps: usize,
+    stride: usize,
+    before: usize,
+    dilation: usize,
+}
+
+impl Window {
+    /// The positions, of `count`, whose window spans a place in `places`.
+    fn meets(&self, places: Range<usize>, count: usize) -> Range<usize> {
+        let reach = self.dilation * (self.taps - 1);
+        let first = (places.start + self.before).saturating_sub(reach).div_ceil(self.stride);
+        let last = (places.end - 1 + self.before) / self.stride;
+        first..count.min(last + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_meet_what_they_span() {
+        for taps in 1..4 {
+            for stride in 1..4 {
+                for before in 0..taps {
+                    for dilation in 1..3 {
+                        let window = Window { taps, stride, before, dilation };
+                        let reach = dilation * (taps - 1);
+                        let count = (9 + 2 * before).saturating_sub(reach + 1) / stride + 1;
+                        for place in 0..9 {
+                            let span = |at: usize| at * stride..=at * stride + reach;
+                            let expected: Vec<usize> =
+                                (0..count).filter(|&at| span(at).contains(&(place + before))).collect();
+                            let found: Vec<usize> = window.meets(place..place + 1, count).collect();
+                            assert_eq!(found, expected, "{taps} {stride} {before} {dilation} at {place}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
