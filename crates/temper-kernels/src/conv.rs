@@ -1,9 +1,13 @@
 //! Two-dimensional convolution.
 
+use std::ops::Range;
+
 use crate::Scratch;
-use crate::columns::{Product, Run, Taps};
 use crate::epilogue::Epilogue;
 use crate::pack::PackedWeights;
+use crate::planes::Planes;
+use crate::product::{Lanes, Part, Product, Spot};
+use crate::region::Region;
 
 /// The geometry of a convolution (cross-correlation, as in PyTorch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,55 +40,24 @@ impl ConvShape {
         })
     }
 
+    fn check(&self, images: usize, input: &[f32], weights: &PackedWeights, output: &[f32]) {
+        let [channels, h, w] = self.input;
+        let [oh, ow] = self.output();
+        assert_eq!(input.len(), images * channels * h * w, "input must be [images, C, H, W]");
+        let outputs = images * self.out_channels * oh * ow;
+        assert_eq!(output.len(), outputs, "output must be [images, out_channels, H', W']");
+        assert_eq!(weights.groups(), self.groups, "weights must be packed for as many groups");
+        let rows = weights.rows() * weights.groups();
+        assert_eq!(rows, self.out_channels, "one row of weights for each output channel");
+        let columns = weights.columns() * weights.groups();
+        assert_eq!(columns, channels * self.kernel[0] * self.kernel[1], "one column a tap");
+    }
+
     /// Height and width of the padded input.
     fn padded(&self) -> [usize; 2] {
         let [_, h, w] = self.input;
         let [top, left, bottom, right] = self.padding;
         [h + top + bottom, w + left + right]
-    }
-}
-
-/// The taps of a convolution over padded images.
-struct ConvTaps {
-    shape: ConvShape,
-    padded: [usize; 2],
-    output: [usize; 2],
-}
-
-impl Taps for ConvTaps {
-    #[inline(always)]
-    fn step(&self) -> usize {
-        self.shape.stride[1]
-    }
-
-    #[inline(always)]
-    fn for_each(&self, group: usize, mut each: impl FnMut(usize)) {
-        let [height, width] = self.padded;
-        let channels = self.shape.input[0] / self.shape.groups;
-        for channel in group * channels..(group + 1) * channels {
-            for y in 0..self.shape.kernel[0] {
-                let row = (channel * height + y * self.shape.dilation[0]) * width;
-                for x in 0..self.shape.kernel[1] {
-                    each(row + x * self.shape.dilation[1]);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn runs(&self, first: usize, count: usize, runs: &mut Vec<Run>) {
-        let [height, width] = self.padded;
-        let [out_height, out_width] = self.output;
-        let plane = out_height * out_width;
-        let mut column = 0;
-        while column < count {
-            let (image, pixel) = ((first + column) / plane, (first + column) % plane);
-            let (y, x) = (pixel / out_width, pixel % out_width);
-            let length = (out_width - x).min(count - column);
-            let row = image * self.shape.input[0] * height + y * self.shape.stride[0];
-            runs.push(Run { column, length, input: row * width + x * self.shape.stride[1], image, pixel });
-            column += length;
-        }
     }
 }
 
@@ -104,42 +77,108 @@ pub fn conv2d(
     output: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let [channels, h, w] = shape.input;
-    let [oh, ow] = shape.output();
-    assert_eq!(input.len(), images * channels * h * w, "input must be [images, C, H, W]");
-    assert_eq!(
-        output.len(),
-        images * shape.out_channels * oh * ow,
-        "output must be [images, out_channels, H', W']"
-    );
-    assert_eq!(
-        weights.rows() * weights.groups(),
-        shape.out_channels,
-        "one row of weights for each output channel"
-    );
-    assert_eq!(
-        weights.columns() * weights.groups(),
-        channels * shape.kernel[0] * shape.kernel[1],
-        "one column a tap"
-    );
-    let Scratch { padded, packed, runs } = scratch;
-    let input = if shape.padding == [0; 4] { input } else { pad(shape, images, input, padded) };
-    let taps = ConvTaps { shape: *shape, padded: shape.padded(), output: [oh, ow] };
-    Product { weights, input, taps, count: images * oh * ow, plane: oh * ow, epilogue, output }
-        .run(packed, runs);
+    let [height, width] = shape.output();
+    let mut regions = std::mem::take(&mut scratch.regions);
+    regions.clear();
+    regions.extend((0..images).map(|image| Region::whole(image, [shape.out_channels, height, width])));
+    conv2d_regions(shape, images, input, weights, epilogue, output, &regions, scratch);
+    scratch.regions = regions;
 }
 
-/// Copies images into the middle of zeros.
-fn pad<'a>(shape: &ConvShape, images: usize, input: &[f32], padded: &'a mut Vec<f32>) -> &'a [f32] {
-    let [channels, h, w] = shape.input;
-    let [top, left, ..] = shape.padding;
-    let [height, width] = shape.padded();
-    padded.clear();
-    padded.resize(images * channels * height * width, 0.0);
-    for (from, to) in input.chunks_exact(h * w).zip(padded.chunks_exact_mut(height * width)) {
-        for (from, to) in from.chunks_exact(w).zip(to[top * width..].chunks_exact_mut(width)) {
-            to[left..left + w].copy_from_slice(from);
+/// Computes the outputs of [`conv2d`] that lie in `regions`, with the same bits, and leaves all others of `output` as they are.
+///
+/// Neighbours in the list that have the same channels are computed together, so lists should be ordered that way. Overlapping
+/// regions are computed twice.
+///
+/// **Shapes**: as for [`conv2d`]; regions within `[out_channels, H', W']`.
+///
+/// # Panics
+/// When the slices do not have these shapes or a region leaves the output.
+#[expect(clippy::too_many_arguments, reason = "those of `conv2d`, and the regions")]
+pub fn conv2d_regions(
+    shape: &ConvShape,
+    images: usize,
+    input: &[f32],
+    weights: &PackedWeights,
+    epilogue: &Epilogue<'_>,
+    output: &mut [f32],
+    regions: &[Region],
+    scratch: &mut Scratch,
+) {
+    shape.check(images, input, weights, output);
+    let [height, width] = shape.output();
+    for region in regions {
+        region.check(images, [shape.out_channels, height, width]);
+    }
+    let planes = Planes::new(shape, regions);
+    planes.list_taps(&mut scratch.taps);
+    for same in regions.chunk_by(|a, b| a.channels == b.channels) {
+        let groups = groups(&same[0].channels, weights.rows());
+        let image = groups.len() * (shape.input[0] / shape.groups) * planes.channel();
+        for block in same.chunks((BLOCK_VALUES / image.max(1)).max(1)) {
+            let Scratch { planes: inputs, taps, spots, .. } = scratch;
+            let mut product = Product::new(weights, epilogue, taps, height * width, output);
+            run_block(&planes, input, block, groups.clone(), &mut product, inputs, spots);
         }
     }
-    padded
+}
+
+/// Values of padded input that are multiplied with all weights before the next: they should stay in the second cache.
+const BLOCK_VALUES: usize = 64 * 1024;
+
+/// The groups that have some of `channels`, where each has `rows` of them.
+fn groups(channels: &Range<usize>, rows: usize) -> Range<usize> {
+    if channels.is_empty() { 0..0 } else { channels.start / rows..channels.end.div_ceil(rows) }
+}
+
+/// Computes regions of the same channels.
+fn run_block(
+    planes: &Planes,
+    input: &[f32],
+    block: &[Region],
+    groups: Range<usize>,
+    product: &mut Product<'_>,
+    inputs: &mut Vec<f32>,
+    spots: &mut Vec<Spot>,
+) {
+    let channels = planes.shape().input[0] / planes.shape().groups;
+    let (group_len, rows) = (channels * planes.channel(), product.weights.rows());
+    let len = groups.len() * group_len;
+    let vector = product.weights.isa().lanes();
+    // The last vectors of pixels read beyond the last plane.
+    inputs.resize(inputs.len().max(block.len() * len + vector), 0.0);
+    let wanted = &block[0].channels;
+    let lanes = choose_lanes(block, wanted.len().min(rows), vector);
+    spots.clear();
+    let live = block.iter().enumerate().filter(|(_, region)| !region.is_empty());
+    for (i, region) in live {
+        planes.fill(
+            region,
+            groups.start * channels..groups.end * channels,
+            input,
+            &mut inputs[i * len..][..len],
+        );
+        planes.list_spots(region, i * len, (lanes, vector), spots);
+    }
+    if spots.is_empty() {
+        return;
+    }
+    for group in groups.clone() {
+        let first = group * rows;
+        let input = &inputs[(group - groups.start) * group_len..];
+        let rows = wanted.start.max(first) - first..wanted.end.min(first + rows) - first;
+        product.run(&Part { group, rows, input, lanes, spots });
+    }
+}
+
+/// The cheaper way for vectors to lie, from what either would multiply in vain, for `rows` channels of a group.
+fn choose_lanes(block: &[Region], rows: usize, vector: usize) -> Lanes {
+    let pixels: usize = block.iter().map(|region| region.rows.len() * region.columns.len()).sum();
+    let vectors: usize =
+        block.iter().map(|region| region.rows.len() * region.columns.len().div_ceil(vector)).sum();
+    let panels = rows.div_ceil(vector);
+    // A lone panel of channels waits for loads, as does a lone row of pixels.
+    let by_channels = panels * pixels * if panels == 1 { 5 } else { 4 };
+    let by_pixels = rows * vectors * if rows < 4 { 8 } else { 4 };
+    if by_pixels <= by_channels { Lanes::Pixels } else { Lanes::Channels }
 }

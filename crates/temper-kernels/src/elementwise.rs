@@ -4,9 +4,7 @@ use crate::epilogue::Activation;
 
 /// Applies `activation` to every value.
 pub fn activate(activation: Activation, values: &mut [f32]) {
-    for x in values {
-        *x = activation.apply(*x);
-    }
+    activation.apply_all(values);
 }
 
 /// `x · scale + shift`, fused, for each channel.

@@ -56,6 +56,20 @@ impl Activation {
             Self::Tanh => libm::tanhf(x),
         }
     }
+
+    /// Applies it to every value.
+    #[inline(always)]
+    pub(crate) fn apply_all(self, values: &mut [f32]) {
+        // Each arm is a loop of its own, so that the cheap ones become vector instructions.
+        match self {
+            Self::Identity => {}
+            Self::Relu => values.iter_mut().for_each(|x| *x = Self::Relu.apply(*x)),
+            Self::LeakyRelu(slope) => values.iter_mut().for_each(|x| *x = Self::LeakyRelu(slope).apply(*x)),
+            Self::Clip { min, max } => values.iter_mut().for_each(|x| *x = Self::Clip { min, max }.apply(*x)),
+            Self::Sigmoid => values.iter_mut().for_each(|x| *x = Self::Sigmoid.apply(*x)),
+            Self::Tanh => values.iter_mut().for_each(|x| *x = Self::Tanh.apply(*x)),
+        }
+    }
 }
 
 /// What is done to each sum of a convolution or linear layer before it is stored:
@@ -70,36 +84,4 @@ pub struct Epilogue<'a> {
     pub residual: Option<&'a [f32]>,
     /// Applied last.
     pub activation: Activation,
-}
-
-impl Epilogue<'_> {
-    /// Stores `sums`, values of output channel `channel`, at `offset` of `output`.
-    #[inline(always)]
-    pub(crate) fn store(&self, channel: usize, sums: &[f32], output: &mut [f32], offset: usize) {
-        let output = &mut output[offset..][..sums.len()];
-        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
-        match self.affine {
-            Some((scale, shift)) => {
-                let (scale, shift) = (scale[channel], shift[channel]);
-                for (out, &sum) in output.iter_mut().zip(sums) {
-                    *out = (sum + bias).mul_add(scale, shift);
-                }
-            }
-            None => {
-                for (out, &sum) in output.iter_mut().zip(sums) {
-                    *out = sum + bias;
-                }
-            }
-        }
-        if let Some(residual) = self.residual {
-            for (out, &residual) in output.iter_mut().zip(&residual[offset..]) {
-                *out += residual;
-            }
-        }
-        match self.activation {
-            Activation::Identity => {}
-            Activation::Relu => output.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
-            other => output.iter_mut().for_each(|x| *x = other.apply(*x)),
-        }
-    }
 }

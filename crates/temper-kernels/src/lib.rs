@@ -12,31 +12,37 @@
 //!
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Epilogue`], [`Scratch`].
 
-mod columns;
 mod conv;
 mod elementwise;
 mod epilogue;
 mod isa;
 mod linear;
 mod pack;
+mod planes;
 mod pool;
+mod product;
+mod region;
+mod simd;
 mod tile;
 
-pub use conv::{ConvShape, conv2d};
+pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
 pub use isa::Isa;
-pub use linear::linear;
+pub use linear::{linear, linear_regions};
 pub use pack::PackedWeights;
-pub use pool::{PoolShape, avg_pool2d, max_pool2d};
+pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
+pub use region::Region;
 
 /// Memory that kernels need while they run; kept between calls so that it is allocated once.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
-    /// The input with its padding around it.
-    padded: Vec<f32>,
-    /// Panels of input columns.
-    packed: Vec<f32>,
-    /// Where each panel's columns come from.
-    runs: Vec<columns::Run>,
+    /// Inputs with their padding around them.
+    planes: Vec<f32>,
+    /// Distances of a convolution's or linear layer's inputs from the first.
+    taps: Vec<usize>,
+    /// Outputs that are computed together.
+    spots: Vec<product::Spot>,
+    /// The whole batch as regions.
+    regions: Vec<Region>,
 }

@@ -13,7 +13,7 @@ pub struct PackedWeights {
     rows: usize,
     /// Columns (inputs of one output).
     columns: usize,
-    /// `[groups, panels, columns, isa.rows()]`; rows that fill up the last panel are zero.
+    /// `[groups, panels, columns, isa.lanes()]`; rows that fill up the last panel are zero.
     data: Vec<f32>,
 }
 
@@ -28,7 +28,7 @@ impl PackedWeights {
         // The vector paths are sound only because of this check.
         assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
         assert_eq!(weights.len(), groups * rows * columns, "weights must fill [groups * rows, columns]");
-        let size = groups * rows.div_ceil(isa.rows()) * isa.rows() * columns;
+        let size = groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns;
         let mut packed = Self { isa, groups, rows, columns, data: vec![0.0; size] };
         for (index, &weight) in weights.iter().enumerate() {
             packed.set(index, weight);
@@ -67,16 +67,16 @@ impl PackedWeights {
         self.data[position] = weight;
     }
 
-    /// The panels of one group, each `[columns, isa.rows()]`.
-    pub(crate) fn panels(&self, group: usize) -> std::slice::ChunksExact<'_, f32> {
+    /// The panels of one group from panel `first` on, each `[columns, isa.lanes()]`.
+    pub(crate) fn panels(&self, group: usize, first: usize) -> &[f32] {
         let size = self.data.len() / self.groups;
-        self.data[group * size..][..size].chunks_exact(self.columns * self.isa.rows())
+        &self.data[group * size..][..size][first * self.columns * self.isa.lanes()..]
     }
 
     fn position(&self, index: usize) -> usize {
         let (row, column) = (index / self.columns, index % self.columns);
         let (group, row) = (row / self.rows, row % self.rows);
-        let height = self.isa.rows();
+        let height = self.isa.lanes();
         let panel = group * self.rows.div_ceil(height) + row / height;
         (panel * self.columns + column) * height + row % height
     }

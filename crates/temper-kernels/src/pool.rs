@@ -1,5 +1,7 @@
 //! Max and average pooling.
 
+use crate::region::Region;
+
 /// The geometry of a pooling operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolShape {
@@ -33,7 +35,6 @@ impl PoolShape {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
-    let larger = |largest: f32, x: f32| if x > largest || x.is_nan() { x } else { largest };
     let [h, w] = shape.input;
     let [oh, ow] = shape.output;
     let halving = shape.kernel == [2, 2] && shape.stride == [2, 2] && shape.padding == [0; 4];
@@ -49,11 +50,36 @@ pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
         }
         return;
     }
-    for_each_window(shape, input, output, |plane, y, x| {
-        let rows = shape.taps(0, y);
-        rows.flat_map(|row| shape.taps(1, x).map(move |column| row * w + column))
-            .fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
-    });
+    for_each_window(shape, input, output, |plane, y, x| largest(shape, plane, y, x));
+}
+
+/// Computes the outputs of [`max_pool2d`] that lie in `regions` and leaves all others of `output` as they are.
+///
+/// **Shapes**: `input` `[images, channels, H, W]`, `output` `[images, channels, H', W']`.
+///
+/// # Panics
+/// When a region leaves the output.
+pub fn max_pool2d_regions(
+    shape: &PoolShape,
+    channels: usize,
+    input: &[f32],
+    output: &mut [f32],
+    regions: &[Region],
+) {
+    for_each_window_of(shape, channels, input, output, regions, |plane, y, x| largest(shape, plane, y, x));
+}
+
+/// The larger of two values, or NaN.
+#[inline(always)]
+fn larger(largest: f32, x: f32) -> f32 {
+    if x > largest || x.is_nan() { x } else { largest }
+}
+
+/// The largest value of one window.
+fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
+    let rows = shape.taps(0, y);
+    rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column))
+        .fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
 }
 
 /// The mean under each window of each plane. `count_padding` says whether padding counts in the divisor; what a window
@@ -61,25 +87,43 @@ pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn avg_pool2d(shape: &PoolShape, count_padding: bool, input: &[f32], output: &mut [f32]) {
-    let [_, w] = shape.input;
+    for_each_window(shape, input, output, |plane, y, x| mean(shape, count_padding, plane, y, x));
+}
+
+/// Computes the outputs of [`avg_pool2d`] that lie in `regions`, with the same bits, and leaves all others of `output` as they are.
+///
+/// **Shapes**: `input` `[images, channels, H, W]`, `output` `[images, channels, H', W']`.
+///
+/// # Panics
+/// When a region leaves the output.
+pub fn avg_pool2d_regions(
+    shape: &PoolShape,
+    count_padding: bool,
+    channels: usize,
+    input: &[f32],
+    output: &mut [f32],
+    regions: &[Region],
+) {
+    let window = |plane: &[f32], y, x| mean(shape, count_padding, plane, y, x);
+    for_each_window_of(shape, channels, input, output, regions, window);
+}
+
+/// The mean of one window.
+fn mean(shape: &PoolShape, count_padding: bool, plane: &[f32], y: usize, x: usize) -> f32 {
     let span = |direction: usize, at: usize| {
         let [before, after] = [shape.padding[direction], shape.padding[direction + 2]];
         let start = at * shape.stride[direction];
         shape.kernel[direction].min(shape.input[direction] + before + after - start)
     };
-    for_each_window(shape, input, output, |plane, y, x| {
-        let rows = shape.taps(0, y);
-        let sum: f32 = rows
-            .flat_map(|row| shape.taps(1, x).map(move |column| row * w + column))
-            .map(|at| plane[at])
-            .sum();
-        let divisor = if count_padding {
-            span(0, y) * span(1, x)
-        } else {
-            shape.taps(0, y).count() * shape.taps(1, x).count()
-        };
-        sum / divisor as f32
-    });
+    let rows = shape.taps(0, y);
+    let places = rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column));
+    let sum: f32 = places.map(|at| plane[at]).sum();
+    let divisor = if count_padding {
+        span(0, y) * span(1, x)
+    } else {
+        shape.taps(0, y).count() * shape.taps(1, x).count()
+    };
+    sum / divisor as f32
 }
 
 fn for_each_window(
@@ -93,6 +137,31 @@ fn for_each_window(
     for (plane, output) in input.chunks_exact(h * w).zip(output.chunks_exact_mut(oh * ow)) {
         for (i, out) in output.iter_mut().enumerate() {
             *out = window(plane, i / ow, i % ow);
+        }
+    }
+}
+
+fn for_each_window_of(
+    shape: &PoolShape,
+    channels: usize,
+    input: &[f32],
+    output: &mut [f32],
+    regions: &[Region],
+    window: impl Fn(&[f32], usize, usize) -> f32,
+) {
+    let [h, w] = shape.input;
+    let [oh, ow] = shape.output;
+    let images = output.len() / (channels * oh * ow).max(1);
+    for region in regions.iter().filter(|region| !region.is_empty()) {
+        region.check(images, [channels, oh, ow]);
+        for channel in region.channels.clone() {
+            let plane = region.image * channels + channel;
+            let (input, output) = (&input[plane * h * w..][..h * w], &mut output[plane * oh * ow..]);
+            for y in region.rows.clone() {
+                for x in region.columns.clone() {
+                    output[y * ow + x] = window(input, y, x);
+                }
+            }
         }
     }
 }

@@ -1,0 +1,295 @@
+//! Vectors of one instruction set, with the few operations that the kernels need.
+
+#[expect(unsafe_code, reason = "vector loads and stores take pointers")]
+/// An instruction set's vectors. All functions are inlined into one that enables the instruction set.
+pub(crate) trait Simd: Copy {
+    /// `LANES` values.
+    type Vector: Copy;
+    /// Values of a vector: 8 or 16.
+    const LANES: usize;
+    /// Most vectors of channels in a tile with channels in lanes: with `PIXELS`, what the registers hold.
+    const VECTORS: usize;
+    /// Most pixels of such a tile.
+    const PIXELS: usize;
+
+    /// `x` in all lanes.
+    fn splat(x: f32) -> Self::Vector;
+    /// `a · b + c`, rounded once.
+    fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a + b`.
+    fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Zero where `x ≤ 0`, else `x`; NaN stays.
+    fn relu(x: Self::Vector) -> Self::Vector;
+    /// Reads `LANES` values.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    /// Reads `count` values; the other lanes are zero.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self::Vector;
+    /// Writes the first `count` lanes.
+    ///
+    /// # Safety
+    /// That many values must be writable.
+    unsafe fn store_first(x: Self::Vector, to: *mut f32, count: usize);
+    /// `rows[lane][i] = columns[i][lane]`.
+    fn transpose(columns: &[Self::Vector; 8], rows: &mut [[f32; 8]; 16]);
+}
+
+/// For processors without a path of their own. The compiler makes vector instructions of it where the target's baseline has them.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    type Vector = [f32; 8];
+    const LANES: usize = 8;
+    const VECTORS: usize = 1;
+    const PIXELS: usize = 8;
+
+    #[inline(always)]
+    fn splat(x: f32) -> [f32; 8] {
+        [x; 8]
+    }
+
+    #[inline(always)]
+    fn fma(a: [f32; 8], b: [f32; 8], mut c: [f32; 8]) -> [f32; 8] {
+        for ((c, a), b) in c.iter_mut().zip(a).zip(b) {
+            *c = a.mul_add(b, *c);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn add(mut a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a += b;
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn relu(mut x: [f32; 8]) -> [f32; 8] {
+        for x in &mut x {
+            *x = if *x <= 0.0 { 0.0 } else { *x };
+        }
+        x
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a common interface with vector loads")]
+    unsafe fn load(from: *const f32) -> [f32; 8] {
+        // SAFETY: the caller's promise.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a common interface with vector loads")]
+    unsafe fn load_first(from: *const f32, count: usize) -> [f32; 8] {
+        // SAFETY: the caller's promise.
+        let from = unsafe { std::slice::from_raw_parts(from, count) };
+        let mut x = [0.0; 8];
+        x[..count].copy_from_slice(from);
+        x
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a common interface with vector stores")]
+    unsafe fn store_first(x: [f32; 8], to: *mut f32, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(to, count) }.copy_from_slice(&x[..count]);
+    }
+
+    #[inline(always)]
+    fn transpose(columns: &[[f32; 8]; 8], rows: &mut [[f32; 8]; 16]) {
+        for (i, column) in columns.iter().enumerate() {
+            for (row, &x) in rows.iter_mut().zip(column) {
+                row[i] = x;
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "the processor's features are known at run time only; vector loads and stores take pointers"
+)]
+mod x86 {
+    // SAFETY of all blocks below: the types are used only in functions that enable the features, which run only where
+    // `PackedWeights::new` has checked that the processor has them; pointers are good by the callers' promises.
+    #![expect(clippy::undocumented_unsafe_blocks, reason = "one comment for all, above")]
+
+    use std::arch::x86_64::*;
+
+    use super::Simd;
+
+    /// Vectors of AVX-512F: 32 registers.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512;
+
+    impl Simd for Avx512 {
+        type Vector = __m512;
+        const LANES: usize = 16;
+        const VECTORS: usize = 3;
+        const PIXELS: usize = 8;
+
+        #[inline(always)]
+        fn splat(x: f32) -> __m512 {
+            unsafe { _mm512_set1_ps(x) }
+        }
+
+        #[inline(always)]
+        fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        fn add(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn relu(x: __m512) -> __m512 {
+            unsafe {
+                let kept = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps());
+                _mm512_maskz_mov_ps(kept, x)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 {
+            unsafe { _mm512_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> __m512 {
+            unsafe { _mm512_maskz_loadu_ps(first_lanes(count), from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(x: __m512, to: *mut f32, count: usize) {
+            unsafe { _mm512_mask_storeu_ps(to, first_lanes(count), x) }
+        }
+
+        #[inline(always)]
+        fn transpose(columns: &[__m512; 8], rows: &mut [[f32; 8]; 16]) {
+            unsafe {
+                for half in 0..2 {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|i| columns[4 * half + i]);
+                    let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                    let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                    // Each holds four values of channels i, 4 + i, 8 + i and 12 + i.
+                    let quads = [
+                        _mm512_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                        _mm512_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                        _mm512_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                        _mm512_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+                    ];
+                    for (i, quad) in quads.into_iter().enumerate() {
+                        let at = 4 * half;
+                        _mm_storeu_ps(rows[i][at..at + 4].as_mut_ptr(), _mm512_castps512_ps128(quad));
+                        _mm_storeu_ps(
+                            rows[4 + i][at..at + 4].as_mut_ptr(),
+                            _mm512_extractf32x4_ps::<1>(quad),
+                        );
+                        _mm_storeu_ps(
+                            rows[8 + i][at..at + 4].as_mut_ptr(),
+                            _mm512_extractf32x4_ps::<2>(quad),
+                        );
+                        _mm_storeu_ps(
+                            rows[12 + i][at..at + 4].as_mut_ptr(),
+                            _mm512_extractf32x4_ps::<3>(quad),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn first_lanes(count: usize) -> __mmask16 {
+        ((1u32 << count) - 1) as __mmask16
+    }
+
+    /// Vectors of AVX2 and FMA: 16 registers.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2;
+
+    /// Eight windows of it select the first lanes.
+    static LANE_MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[inline(always)]
+    fn lane_mask(count: usize) -> __m256i {
+        unsafe { _mm256_loadu_si256(LANE_MASK[8 - count..][..8].as_ptr().cast()) }
+    }
+
+    impl Simd for Avx2 {
+        type Vector = __m256;
+        const LANES: usize = 8;
+        const VECTORS: usize = 2;
+        const PIXELS: usize = 6;
+
+        #[inline(always)]
+        fn splat(x: f32) -> __m256 {
+            unsafe { _mm256_set1_ps(x) }
+        }
+
+        #[inline(always)]
+        fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        fn add(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn relu(x: __m256) -> __m256 {
+            unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), x) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m256 {
+            unsafe { _mm256_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> __m256 {
+            unsafe { _mm256_maskload_ps(from, lane_mask(count)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(x: __m256, to: *mut f32, count: usize) {
+            unsafe { _mm256_maskstore_ps(to, lane_mask(count), x) }
+        }
+
+        #[inline(always)]
+        fn transpose(columns: &[__m256; 8], rows: &mut [[f32; 8]; 16]) {
+            unsafe {
+                for half in 0..2 {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|i| columns[4 * half + i]);
+                    let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                    let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                    // Each holds four values of channels i and 4 + i.
+                    let quads = [
+                        _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                        _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                        _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                        _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+                    ];
+                    for (i, quad) in quads.into_iter().enumerate() {
+                        let at = 4 * half;
+                        _mm_storeu_ps(rows[i][at..at + 4].as_mut_ptr(), _mm256_castps256_ps128(quad));
+                        _mm_storeu_ps(rows[4 + i][at..at + 4].as_mut_ptr(), _mm256_extractf128_ps::<1>(quad));
+                    }
+                }
+            }
+        }
+    }
+}
