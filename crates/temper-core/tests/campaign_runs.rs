@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Silent, bind, campaign, chain, digits_images, digits_model, run};
 use temper_core::analysis::{SummaryOptions, summarise};
 use temper_core::campaign::{
-    Campaign, CampaignError, CampaignInfo, CampaignSpec, Condition, Observer, Outcomes, Swept, SweptValue,
+    Campaign, CampaignError, CampaignInfo, CampaignSpec, Condition, Observer, Outcomes, RunError, RunOptions, Swept, SweptValue,
     Trial, TrialRecord,
 };
 use temper_core::data::{Dataset, Split};
@@ -169,43 +169,62 @@ fn blocks(
     let golden = campaign.golden(&Silent);
     let mut sizes = Vec::new();
     let mut expected = trials.iter().map(|trial| trial.id);
-    let stopped = campaign.run(&golden, trials.iter().copied(), watch, |block: Vec<TrialRecord>| {
+    let stopped = campaign.run(&golden, trials.iter().copied(), &RunOptions::default(), watch, |block: Vec<TrialRecord>| {
         assert!(block.iter().all(|record| Some(record.trial) == expected.next()), "in the given order");
         assert!(block.iter().all(|record| record.cpu_seconds >= 0.0 && record.cpu_seconds.is_finite()));
         sizes.push(block.len());
         if sizes.len() == limit { ControlFlow::Break(limit) } else { ControlFlow::Continue(()) }
     });
-    (sizes, stopped)
+    (sizes, stopped.expect("enough memory"))
 }
 
 #[test]
-fn records_come_in_blocks_and_a_run_can_be_stopped_between_them() {
+fn records_come_in_order_and_a_run_can_be_stopped_between_blocks() {
     let (model, spec) = (digits_model(), campaign(SWEPT));
-    // 16 384 inferences a block: 32 trials of 500 images.
+    // The first block has 16 384 inferences: 32 trials of 500 images.
     let data = digits_images(500);
     let campaign = bind(&spec, &model, &data).expect("it fits");
     let trials: Vec<Trial> = campaign.plan().trials().take(70).collect();
     let watch = Watch::new(usize::MAX);
-    assert_eq!(blocks(&campaign, &trials, &watch, usize::MAX), (vec![32, 32, 6], None));
+    let (sizes, stopped) = blocks(&campaign, &trials, &watch, usize::MAX);
+    assert_eq!((sizes[0], sizes.iter().sum::<usize>(), stopped), (32, 70, None));
     assert_eq!(watch.seen(), 70 * 500);
     let watch = Watch::new(usize::MAX);
     campaign.golden(&watch);
     assert_eq!(watch.seen(), 500);
 
     let watch = Watch::new(usize::MAX);
-    assert_eq!(blocks(&campaign, &trials, &watch, 2), (vec![32, 32], Some(2)));
-    assert_eq!(watch.seen(), 64 * 500, "nothing runs behind the stop");
-    assert_eq!(blocks(&campaign, &trials, &Watch::new(1), usize::MAX), (vec![32], None));
+    assert_eq!(blocks(&campaign, &trials, &watch, 1), (vec![32], Some(1)));
+    assert_eq!(watch.seen(), 32 * 500, "nothing runs behind the stop");
+    // A cancelled block is dropped.
+    assert_eq!(blocks(&campaign, &trials, &Watch::new(1), usize::MAX), (vec![], None));
     assert_eq!(blocks(&campaign, &trials, &Watch::new(0), usize::MAX), (vec![], None));
 }
 
 #[test]
-fn blocks_are_bounded_for_few_images_too() {
-    let (model, spec) = (digits_model(), campaign(&SWEPT.replace("= 40", "= 100")));
-    let data = digits_images(1);
+fn memory_bounds_what_runs_together_and_changes_no_record() {
+    let (model, spec, data) = (digits_model(), campaign(SWEPT), digits_images(40));
     let campaign = bind(&spec, &model, &data).expect("it fits");
-    let trials: Vec<Trial> = campaign.plan().trials().collect();
-    assert_eq!(blocks(&campaign, &trials, &Watch::new(usize::MAX), usize::MAX), (vec![256, 44], None));
+    let golden = campaign.golden(&Silent);
+    let trials: Vec<Trial> = campaign.plan().trials().take(30).collect();
+    let expected = run(&campaign, &golden, &trials);
+    let run_in = |memory: u64| {
+        let mut records = Vec::new();
+        let options = RunOptions { memory, ..RunOptions::default() };
+        campaign
+            .run(&golden, trials.iter().copied(), &options, &Silent, |block| {
+                records.extend(block.into_iter().map(|record| TrialRecord { cpu_seconds: 0.0, ..record }));
+                ControlFlow::<()>::Continue(())
+            })
+            .map(|_| records)
+    };
+    let error = run_in(10).expect_err("ten bytes");
+    let RunError::Memory { needed, given: 10, .. } = error else { panic!("{error}") };
+    assert!(error.to_string().contains(&format!("{needed} bytes, but only 10 are allowed")), "{error}");
+    assert!(run_in(needed - 1).is_err());
+    for memory in [needed, 3 * needed, 100 * needed] {
+        assert_eq!(run_in(memory).as_ref(), Ok(&expected), "{memory} bytes");
+    }
 }
 
 fn refused(toml: &str, data: &Dataset) -> CampaignError {

@@ -4,7 +4,7 @@ mod reference;
 pub mod support;
 
 use support::networks::{bits, every_operator, inputs, randomised, zoo};
-use temper_core::execution::{ParameterId, Program, Workspace};
+use temper_core::execution::{Extent, Faulty, Origins, ParameterId, Program, TapId, Workspace};
 use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{Network, NodeId};
 

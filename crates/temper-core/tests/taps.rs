@@ -7,7 +7,7 @@ pub mod support;
 use support::networks::{bits, every_operator, inputs, randomised, zoo};
 use support::{digits_images, digits_model};
 use temper_core::execution::{
-    ParameterId, Program, StepId, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with,
+    Program, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with,
 };
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_core::network::{GraphDescription, Network, NodeId};
@@ -154,80 +154,6 @@ fn a_change_at_any_place_is_what_the_reference_makes_of_it() {
     }
 }
 
-/// Every activation on a grid of sixteenths, as a number format would have it.
-fn store(values: &mut [f32]) {
-    for value in values {
-        *value = (*value * 16.0).round() / 16.0;
-    }
-}
-
-#[test]
-fn starting_at_a_tap_equals_a_full_run() {
-    for network in small_networks() {
-        let input = inputs(&network, IMAGES);
-        let taps = all_taps(&network);
-        let (program, weights) = Program::compile(&network, &[], &taps);
-        let golden = run(&program, &weights, &input, &mut |_, values| store(values));
-        let before = golden.clone();
-        let mut shared = Workspace::new(&program);
-        for struck in (0..taps.len()).map(TapId) {
-            let len = program.tap_len(struck);
-            let mut touch = |tap: TapId, values: &mut [f32]| {
-                store(values);
-                if tap == struck {
-                    set_middle(values, len);
-                }
-            };
-            let full = run(&program, &weights, &input, &mut touch);
-            let mut touched = Vec::new();
-            program.run_from_with(
-                program.step_of_tap(struck),
-                &weights,
-                &golden,
-                &mut shared,
-                &mut |tap, values| {
-                    touched.push(tap);
-                    touch(tap, values);
-                },
-            );
-            assert_eq!(bits(shared.output(&program)), bits(full.output(&program)), "{:?}", taps[struck.0]);
-            assert_eq!(
-                touched,
-                (struck.0..taps.len()).map(TapId).collect::<Vec<_>>(),
-                "this tap and later ones"
-            );
-        }
-        for node in (0..network.nodes().len()).map(NodeId) {
-            assert_eq!(
-                golden.activation(&program, node),
-                before.activation(&program, node),
-                "left as recorded"
-            );
-        }
-    }
-}
-
-#[test]
-fn striking_weights_reads_activations_as_stored() {
-    for network in small_networks() {
-        let input = inputs(&network, IMAGES);
-        let taps: Vec<Tap> =
-            all_taps(&network).into_iter().filter(|tap| tap.side == TapSide::Output).collect();
-        let (program, mut weights) = Program::compile(&network, &[], &taps);
-        let mut touch = |_: TapId, values: &mut [f32]| store(values);
-        let golden = run(&program, &weights, &input, &mut touch);
-        let mut shared = Workspace::new(&program);
-        for parameter in (0..network.parameters().count()).map(ParameterId) {
-            let before = weights.get(parameter, 0);
-            weights.set(parameter, 0, before + 0.75);
-            let full = run(&program, &weights, &input, &mut touch);
-            program.run_from_with(program.step_of(parameter), &weights, &golden, &mut shared, &mut touch);
-            assert_eq!(bits(shared.output(&program)), bits(full.output(&program)), "{parameter:?}");
-            weights.set(parameter, 0, before);
-        }
-    }
-}
-
 #[test]
 fn recordings_keep_what_the_touch_leaves() {
     for network in small_networks() {
@@ -311,14 +237,6 @@ fn a_network_that_is_only_a_view_of_its_input_can_be_tapped() {
     for tap in [Tap::output(NodeId(0)), Tap::input(NodeId(1)), Tap::output(NodeId(1))] {
         assert_eq!(add_ten(json, tap), [11.0, -2.0, 13.0, 4.0]);
     }
-    // Recorded inputs stay as they were: starting again does not touch twice.
-    let (program, weights) = Program::compile(&network(json), &[], &[Tap::output(NodeId(0))]);
-    assert_eq!(program.step_of_tap(TapId(0)), StepId(0));
-    let mut touch = |_: TapId, values: &mut [f32]| values[0] += 10.0;
-    let golden = run(&program, &weights, &[1.0, -2.0, 3.0, 4.0], &mut touch);
-    let mut workspace = Workspace::new(&program);
-    program.run_from_with(StepId(0), &weights, &golden, &mut workspace, &mut touch);
-    assert_eq!(workspace.output(&program), [11.0, -2.0, 3.0, 4.0]);
 }
 
 #[test]

@@ -162,8 +162,12 @@ impl Program {
         self.values[self.steps[self.step_of_tap(tap).0].output].len
     }
 
-    /// The values of one image that a touch gets at a tap, as channels, rows and columns.
-    pub(crate) fn tap_shape(&self, tap: TapId) -> [usize; 3] {
+    /// The values of one image that a touch gets at a tap, as channels, rows and columns: what an [`Extent`](super::Extent) there is
+    /// a box in.
+    ///
+    /// # Panics
+    /// When there is no such tap.
+    pub fn tap_shape(&self, tap: TapId) -> [usize; 3] {
         self.values[self.steps[self.step_of_tap(tap).0].output].shape
     }
 

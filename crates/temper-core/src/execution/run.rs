@@ -3,7 +3,7 @@
 use temper_kernels::{Epilogue, Scratch, activate, affine, avg_pool2d, conv2d, linear, max_pool2d, softmax};
 
 use super::movement::{self, Broadcast};
-use super::program::{Program, Step, StepId, StepOp};
+use super::program::{Program, Step, StepOp};
 use super::taps::{Touch, no_touch};
 use super::weights::{StepWeights, Weights};
 use crate::network::NodeId;

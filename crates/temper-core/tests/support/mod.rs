@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use temper_core::Tensor;
-use temper_core::campaign::{Campaign, CampaignError, CampaignSpec, Golden, Observer, Trial, TrialRecord};
+use temper_core::campaign::{Campaign, CampaignError, CampaignSpec, Golden, Observer, RunOptions, Trial, TrialRecord};
 use temper_core::data::{Dataset, Split, digits};
 use temper_core::execution::{ParameterId, Weights};
 use temper_core::fault::{Fault, FaultError, FaultSpec, Number};
@@ -121,11 +121,13 @@ impl Observer for Silent {
 /// The records of `trials`, without the time they took.
 pub fn run(campaign: &Campaign<'_>, golden: &Golden, trials: &[Trial]) -> Vec<TrialRecord> {
     let mut records = Vec::new();
-    let stopped = campaign.run(golden, trials.iter().copied(), &Silent, |block| {
+    // Every image's top class is compared with brute force too.
+    let options = RunOptions { verify: 1.0, ..RunOptions::default() };
+    let stopped = campaign.run(golden, trials.iter().copied(), &options, &Silent, |block| {
         records.extend(block.into_iter().map(|record| TrialRecord { cpu_seconds: 0.0, ..record }));
         ControlFlow::<()>::Continue(())
     });
-    assert_eq!(stopped, None);
+    assert_eq!(stopped, Ok(None));
     records
 }
 

@@ -1,0 +1,180 @@
+//! Faulty runs beside a golden one: bit for bit what a full run with the same faults gives, whatever is struck and wherever.
+
+pub mod support;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use support::networks::{every_operator, inputs, randomised, zoo};
+use temper_core::execution::{
+    Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, Weights, Workspace,
+};
+use temper_core::network::zoo::{Architecture, Family, Shortcut};
+use temper_core::network::{Network, NodeId};
+
+const IMAGES: usize = 5;
+
+/// Struck values of one tap: image, place in the value, what it becomes.
+type Strike = (usize, usize, f32);
+
+/// Faults of a run, taken at random.
+struct Faults {
+    parameters: Vec<(ParameterId, usize, f32)>,
+    /// By tap.
+    strikes: Vec<Vec<Strike>>,
+}
+
+/// Activations on a coarse grid, so that rounding masks some faults.
+fn store(values: &mut [f32]) {
+    for value in values {
+        *value = (*value * 16.0).round() / 16.0;
+    }
+}
+
+fn struck_value(rng: &mut ChaCha12Rng, before: f32) -> f32 {
+    match rng.random_range(0..7) {
+        0 => f32::INFINITY,
+        1 => f32::NAN,
+        2 => -1e30,
+        3 => 0.0,
+        4 => f32::from_bits(before.to_bits() ^ 1),
+        5 => 1e-40,
+        _ => before + 0.75,
+    }
+}
+
+impl Faults {
+    fn draw(rng: &mut ChaCha12Rng, network: &Network, program: &Program, weights: &Weights) -> Self {
+        let parameters: Vec<usize> =
+            network.parameters().map(|(_, parameter)| parameter.tensor.data().len()).collect();
+        let parameters = (0..rng.random_range(0..3)).map(|_| {
+            let number = rng.random_range(0..parameters.len());
+            let index = rng.random_range(0..parameters[number]);
+            let id = ParameterId(number);
+            (id, index, struck_value(rng, weights.get(id, index)))
+        });
+        let parameters = parameters.collect();
+        let mut strikes = vec![Vec::new(); program.tap_count()];
+        for _ in 0..rng.random_range(0..4) {
+            let tap = rng.random_range(0..strikes.len().max(1));
+            if let Some(strikes) = strikes.get_mut(tap) {
+                let place = rng.random_range(0..program.tap_len(TapId(tap)));
+                strikes.push((rng.random_range(0..IMAGES), place, struck_value(rng, 1.0)));
+            }
+        }
+        Self { parameters, strikes }
+    }
+
+    fn origins(&self, program: &Program, weights: &Weights) -> Origins {
+        let mut origins = Origins::default();
+        for &(parameter, index, _) in &self.parameters {
+            origins.add_parameter(program, weights, parameter, index);
+        }
+        for tap in (0..self.strikes.len()).filter(|&tap| !self.strikes[tap].is_empty()) {
+            origins.add_tap(program, TapId(tap));
+        }
+        origins
+    }
+
+    fn weights(&self, pristine: &Weights) -> Weights {
+        let mut weights = pristine.clone();
+        for &(parameter, index, value) in &self.parameters {
+            weights.set(parameter, index, value);
+        }
+        weights
+    }
+}
+
+/// Values as bits, every NaN the same: which of several NaNs an operation gives is not defined.
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
+}
+
+fn full_run(program: &Program, weights: &Weights, input: &[f32], faults: Option<&Faults>) -> Workspace {
+    let mut workspace = Workspace::recording(program);
+    workspace.input_mut(program, IMAGES).copy_from_slice(input);
+    program.run_with(weights, &mut workspace, &mut |tap, values| {
+        store(values);
+        for &(image, place, value) in faults.map_or(&[][..], |faults| &faults.strikes[tap.0]) {
+            values[image * program.tap_len(tap) + place] = value;
+        }
+    });
+    workspace
+}
+
+/// Runs that share one memory, so that what one leaves behind would show in the next.
+fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    let input = inputs(network, IMAGES);
+    let (program, weights) = Program::compile(network, &[], taps);
+    let shapes: Vec<[usize; 3]> = (0..taps.len()).map(|tap| program.tap_shape(TapId(tap))).collect();
+    let golden = full_run(&program, &weights, &input, None);
+    let mut faulty = Faulty::default();
+    faulty.follow(&program, &golden);
+    let len = program.output_len();
+    let mut unchanged = 0;
+    for run in 0..runs {
+        let faults = Faults::draw(&mut rng, network, &program, &weights);
+        let struck = faults.weights(&weights);
+        let expected = full_run(&program, &struck, &input, Some(&faults));
+        let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
+        let origins = faults.origins(&program, &weights);
+        program.run_faulty(&struck, &origins, &images, &golden, &mut faulty, &mut |tap, image, differs, values| {
+            differs.for_each_run(shapes[tap.0], |start, len| store(&mut values[start..][..len]));
+            let mine = faults.strikes[tap.0].iter().filter(|strike| strike.0 == image);
+            mine.fold(differs, |all, &(_, place, value)| {
+                values[place] = value;
+                all.union(Extent::cell(shapes[tap.0], place))
+            })
+        });
+        for image in images {
+            let golden_output = &golden.output(&program)[image * len..][..len];
+            let output = faulty.output(&program, image);
+            unchanged += usize::from(output.is_none());
+            let expected = &expected.output(&program)[image * len..][..len];
+            assert_eq!(bits(output.unwrap_or(golden_output)), bits(expected), "run {run}, image {image}");
+        }
+    }
+    assert!(unchanged > 0, "no fault was masked");
+}
+
+fn all_taps(network: &Network) -> Vec<Tap> {
+    let nodes = network.nodes().iter().zip((0..).map(NodeId));
+    let taps = nodes.flat_map(|(node, id)| {
+        let input = (!node.inputs.is_empty()).then_some(Tap::input(id));
+        input.into_iter().chain([Tap::output(id)])
+    });
+    taps.collect()
+}
+
+fn residual(shortcut: Shortcut) -> Network {
+    let architecture = Architecture {
+        input: vec![3, 12, 12],
+        widths: vec![3, 4, 9],
+        shortcut,
+        ..Architecture::new(Family::CifarResnet(8))
+    };
+    randomised(architecture.build().expect("sound"), 5)
+}
+
+#[test]
+fn every_operator_may_be_struck_anywhere() {
+    let network = every_operator();
+    check(&network, &[], 200, 1);
+    check(&network, &all_taps(&network), 400, 2);
+}
+
+#[test]
+fn residual_networks_may_be_struck_anywhere() {
+    for shortcut in [Shortcut::A, Shortcut::B] {
+        let network = residual(shortcut);
+        check(&network, &[], 60, 3);
+        check(&network, &all_taps(&network), 100, 4);
+    }
+}
+
+#[test]
+fn every_architecture_may_be_struck() {
+    for (seed, architecture) in (0..).zip(zoo()) {
+        check(&randomised(architecture.build().expect("sound"), seed), &[], 6, seed);
+    }
+}
