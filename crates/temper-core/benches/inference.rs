@@ -4,7 +4,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use temper_core::execution::{ParameterId, Program, Weights, Workspace};
+use temper_core::execution::{Faulty, Origins, ParameterId, Program, Weights, Workspace};
 use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{Network, NodeId, Op};
 
@@ -61,12 +61,16 @@ fn faulty(bencher: Bencher<'_, '_>, layer: &str) {
         |id: NodeId| network.node(id).name == layer && !matches!(network.node(id).op, Op::BatchNorm { .. });
     let number = network.parameters().position(|(_, parameter)| is_weight(parameter.node)).expect("a layer");
     let parameter = ParameterId(number);
-    let mut workspace = Workspace::new(&program);
+    let mut origins = Origins::default();
+    origins.add_parameter(&program, &weights, parameter, 5);
+    let images: Vec<usize> = (0..IMAGES).collect();
+    let mut faulty = Faulty::default();
+    faulty.follow(&program, &golden);
     bencher.counter(ItemsCount::new(IMAGES)).bench_local(|| {
         let before = weights.get(parameter, 5);
         weights.set(parameter, 5, -before);
-        program.run_from(program.step_of(parameter), &weights, &golden, &mut workspace);
+        program.run_faulty(&weights, &origins, &images, &golden, &mut faulty, &mut |_, _, part, _| part);
         weights.set(parameter, 5, before);
-        black_box(workspace.output(&program)[0])
+        black_box(faulty.output(&program, 0).map(|output| output[0]))
     });
 }

@@ -18,7 +18,7 @@ pub(crate) fn stop_on_ctrl_c() {
         if CANCELLED.swap(true, Ordering::SeqCst) {
             std::process::exit(i32::from(crate::exit::INCOMPLETE));
         }
-        eprintln!("stopping after the trials in flight; press Ctrl-C again to stop at once");
+        eprintln!("stopping: trials in flight will run again; press Ctrl-C again to stop at once");
     }));
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use temper_core::campaign::{Campaign, CampaignSpec, Shard};
+use temper_core::campaign::{Campaign, CampaignSpec, RunOptions, Shard};
 use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
@@ -37,8 +37,14 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
         grouped(model.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
         campaign.plan().conditions[0].draws
     );
-    let dir =
-        run_campaign(&campaign, &spec, &output.join(MODEL_FILE), Shard::WHOLE, &output.join("campaign"))?;
+    let dir = run_campaign(
+        &campaign,
+        &spec,
+        &output.join(MODEL_FILE),
+        Shard::WHOLE,
+        &RunOptions::default(),
+        &output.join("campaign"),
+    )?;
     let report = CampaignReport::new(&dir, None)?;
     report.print(false, out)?;
     out.flush()?;

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use bytesize::ByteSize;
 use clap::Args;
-use temper_core::campaign::{Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, Shard, Trial};
+use temper_core::campaign::{
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, RunOptions, Shard, Trial,
+};
 
 use super::spec::SpecArgs;
 use super::{note_torn, report};
@@ -32,13 +35,35 @@ pub(super) struct RunArgs {
     json: bool,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// How trials are run. Records do not depend on it.
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// Memory that the activations of all threads may take together, such as 512MiB
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(RunOptions::default().memory))]
+    memory: ByteSize,
+    /// Run this share of the trials again by brute force, every image through the whole network, and fail on any difference
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    verify: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share from 0 to 1".to_owned()),
+    }
 }
 
 pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
     let dir = args.threads.install(|| {
         let campaign = loaded.campaign()?;
-        run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &args.output)
+        let EngineArgs { memory, verify } = args.engine;
+        let options = RunOptions { memory: memory.as_u64(), verify };
+        run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &options, &args.output)
     })??;
     report(&dir, args.json, out)
 }
@@ -52,6 +77,7 @@ pub(crate) fn run_campaign(
     spec: &CampaignSpec,
     model_file: &Path,
     shard: Shard,
+    options: &RunOptions,
     output: &Path,
 ) -> Result<CampaignDir> {
     let plan = campaign.plan();
@@ -89,7 +115,7 @@ pub(crate) fn run_campaign(
             none => none.insert(dir.begin_attempt(shard, &attempt_name())?),
         };
         let bar = Inferences::new("campaign", (pending.len() as u64).saturating_mul(images));
-        let failed = campaign.run(&golden, pending, &bar, |records| match log.append(&records) {
+        let failed = campaign.run(&golden, pending, options, &bar, |records| match log.append(&records) {
             Ok(()) => {
                 recorded += records.len() as u64;
                 done.extend(records.into_iter().map(|record| (record.trial, record)));
@@ -98,7 +124,7 @@ pub(crate) fn run_campaign(
             Err(error) => ControlFlow::Break(error),
         });
         bar.finish();
-        if let Some(error) = failed {
+        if let Some(error) = failed? {
             return Err(error.into());
         }
         if bar.is_cancelled() && plan.pending(&done).any(|trial| mine(&trial)) {
