@@ -4,7 +4,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use temper_core::execution::{Faulty, Origins, ParameterId, Program, Weights, Workspace};
+use temper_core::execution::{Beside, Faulty, Origins, ParameterId, Program, Weights, Workspace};
 use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{Network, NodeId, Op};
 
@@ -66,10 +66,11 @@ fn faulty(bencher: Bencher<'_, '_>, layer: &str) {
     let images: Vec<usize> = (0..IMAGES).collect();
     let mut faulty = Faulty::default();
     faulty.follow(&program, &golden);
+    let beside = Beside { golden: &golden, proofs: None };
     bencher.counter(ItemsCount::new(IMAGES)).bench_local(|| {
         let before = weights.get(parameter, 5);
         weights.set(parameter, 5, -before);
-        program.run_faulty(&weights, &origins, &images, &golden, &mut faulty, &mut |_, _, part, _| part);
+        program.run_faulty(&weights, &origins, &images, beside, &mut faulty, &mut |_, _, part, _| part);
         weights.set(parameter, 5, before);
         black_box(faulty.output(&program, 0).map(|output| output[0]))
     });

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use support::networks::{every_operator, inputs, randomised, zoo};
 use temper_core::execution::{
-    Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, Weights, Workspace,
+    Beside, Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, Weights, Workspace,
 };
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_core::network::{Network, NodeId};
@@ -118,7 +118,7 @@ fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
         let expected = full_run(&program, &struck, &input, Some(&faults));
         let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
         let origins = faults.origins(&program, &weights);
-        program.run_faulty(&struck, &origins, &images, &golden, &mut faulty, &mut |tap, image, differs, values| {
+        program.run_faulty(&struck, &origins, &images, Beside { golden: &golden, proofs: None }, &mut faulty, &mut |tap, image, differs, values| {
             differs.for_each_run(shapes[tap.0], |start, len| store(&mut values[start..][..len]));
             let mine = faults.strikes[tap.0].iter().filter(|strike| strike.0 == image);
             mine.fold(differs, |all, &(_, place, value)| {

@@ -18,6 +18,7 @@ mod epilogue;
 mod isa;
 mod linear;
 mod pack;
+mod partial_sums;
 mod planes;
 mod pool;
 mod product;
@@ -31,6 +32,7 @@ pub use epilogue::{Activation, Epilogue};
 pub use isa::Isa;
 pub use linear::{linear, linear_regions};
 pub use pack::PackedWeights;
+pub use partial_sums::conv2d_partial_sums;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
 pub use region::Region;
 

@@ -8,7 +8,7 @@ use super::engine::Observer;
 use super::outcome::Outcomes;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Struck, Variant};
-use crate::execution::{Faulty, Origins, Weights, Workspace, top_class};
+use crate::execution::{Beside, Faulty, Origins, Weights, Workspace, top_class};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
 
 /// What each thread needs of its own to run one stored network.
@@ -136,7 +136,8 @@ impl Chunk<'_> {
             let all: Vec<usize> = (0..images.len()).collect();
             let Worker { weights, golden, faulty, .. } = worker;
             let mut touch = variant.touch_images(struck);
-            program.run_faulty(weights, &armed.origins, &all, golden, faulty, &mut touch);
+            let beside = Beside { golden, proofs: None };
+            program.run_faulty(weights, &armed.origins, &all, beside, faulty, &mut touch);
             for (place, image) in images.clone().enumerate() {
                 self.classify(image, faulty.output(program, place), part);
             }
@@ -162,7 +163,8 @@ impl Chunk<'_> {
             strike(&changes, &mut worker.weights);
             let Worker { weights, golden, faulty, .. } = worker;
             let mut touch = variant.touch_images(Struck::Each(&own));
-            variant.program.run_faulty(weights, &origins, &[place], golden, faulty, &mut touch);
+            let beside = Beside { golden, proofs: None };
+            variant.program.run_faulty(weights, &origins, &[place], beside, faulty, &mut touch);
             self.classify(image, faulty.output(&variant.program, place), part);
             undo(&changes, &variant.weights, weights);
         }

@@ -8,6 +8,7 @@
 use temper_kernels::{Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d};
 
 use super::extent::Extent;
+use super::masking::{Masking, MaskingBatch};
 use super::program::{Program, Step, StepId, StepOp};
 use super::run::{Workspace, compute, product, sized};
 use super::taps::TapId;
@@ -77,6 +78,18 @@ impl Origins {
     }
 }
 
+/// What proofs of masking need: of the network, and of the images.
+pub type Proofs<'a> = (&'a Masking, &'a MaskingBatch);
+
+/// What a faulty run runs beside.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The recorded golden run.
+    pub golden: &'a Workspace,
+    /// For images to leave as soon as their top class provably stays.
+    pub proofs: Option<Proofs<'a>>,
+}
+
 /// What is done at a tap of a faulty run: gets the tap, the image (its place in the batch), which part of its values may
 /// differ from the golden ones, and the values, all of one image; stores that part, strikes, and returns which part may differ now.
 /// Outside of the given part the values are the golden ones as stored.
@@ -90,6 +103,8 @@ pub struct Faulty {
     live: Vec<usize>,
     /// For each image, how many values differ that are still to be read.
     open: Vec<u32>,
+    /// For each image, whether it left because its top class provably stays.
+    proven: Vec<bool>,
     todo: Vec<(usize, Extent)>,
     regions: Vec<Region>,
     scratch: Scratch,
@@ -112,6 +127,8 @@ impl Faulty {
         self.values.resize_with(program.values.len(), Held::default);
         self.open.clear();
         self.open.resize(images, 0);
+        self.proven.clear();
+        self.proven.resize(images, false);
         for (held, value) in self.values.iter_mut().zip(&program.values) {
             held.written.clear();
             held.written.resize(images, Extent::full(value.shape));
@@ -124,6 +141,11 @@ impl Faulty {
     pub fn output(&self, program: &Program, image: usize) -> Option<&[f32]> {
         let (held, len) = (&self.values[program.output], program.output_len());
         (!held.differs[image].is_empty()).then(|| &held.data[image * len..][..len])
+    }
+
+    /// Whether the last run left one image before its end, because its top class is provably the golden one.
+    pub fn is_proven(&self, image: usize) -> bool {
+        self.proven[image]
     }
 
     /// Drops the images for which nothing differs any more.
@@ -149,7 +171,8 @@ impl Held {
 impl Program {
     /// Runs some images of the golden run's batch again, with faults that enter at `origins`: in the parameters, which differ from
     /// the golden run's there and nowhere else, and by the touch at taps. Gives for every output what a full run gives, bit for
-    /// bit: see [`Faulty::output`].
+    /// bit: see [`Faulty::output`]. With `proofs`, images leave as soon as their top class provably stays: see
+    /// [`Faulty::is_proven`].
     ///
     /// # Panics
     /// When `golden` does not record, or `faulty` does not [follow](Faulty::follow) it.
@@ -158,10 +181,11 @@ impl Program {
         weights: &Weights,
         origins: &Origins,
         images: &[usize],
-        golden: &Workspace,
+        beside: Beside<'_>,
         faulty: &mut Faulty,
         touch: &mut TouchImage<'_>,
     ) {
+        let Beside { golden, proofs } = beside;
         for held in &mut faulty.values {
             held.differs.fill(Extent::EMPTY);
         }
@@ -169,6 +193,7 @@ impl Program {
         faulty.live.clear();
         faulty.live.extend_from_slice(images);
         faulty.open.fill(0);
+        faulty.proven.fill(false);
         for step in first.0..self.steps.len() {
             if step > last.0 {
                 faulty.leave();
@@ -181,6 +206,9 @@ impl Program {
                 self.run_part(step, &weights.steps[step], golden, faulty, touch);
             }
             self.close(step, faulty);
+            if let Some(proofs) = proofs.filter(|_| step >= last.0) {
+                self.prove(step, proofs, golden, faulty);
+            }
         }
     }
 
@@ -359,6 +387,24 @@ impl Program {
                     };
                     compute(step, 1, weights, &own, &mut output[image * len..][..len], scratch);
                 }
+            }
+        }
+    }
+
+    /// Lets the images go whose only difference, in the output of this step, provably leaves their top class as it is.
+    fn prove(&self, index: usize, (masking, batch): Proofs<'_>, golden: &Workspace, faulty: &mut Faulty) {
+        let output = self.steps[index].output;
+        let len = self.values[output].len;
+        let held = &faulty.values[output];
+        for &(image, _) in &faulty.todo {
+            let differs = held.differs[image];
+            if faulty.open[image] != 1 || differs.is_empty() || output == self.output {
+                continue;
+            }
+            let values = [golden.value(self, output), &held.data].map(|data| &data[image * len..][..len]);
+            if batch.masks_difference(masking, self, index, image, differs, values) {
+                faulty.proven[image] = true;
+                faulty.open[image] = 0;
             }
         }
     }

@@ -21,6 +21,7 @@ mod evaluate;
 mod extent;
 mod faulty;
 mod fusion;
+mod masking;
 mod movement;
 mod program;
 mod reach;
@@ -30,7 +31,8 @@ mod weights;
 
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
 pub use extent::Extent;
-pub use faulty::{Faulty, Origins, TouchImage};
+pub use faulty::{Beside, Faulty, Origins, Proofs, TouchImage};
+pub use masking::{Masking, MaskingBatch, Source};
 pub use program::{Program, StepId};
 pub use run::Workspace;
 pub use taps::{Tap, TapId, TapSide, Touch, TouchImages};

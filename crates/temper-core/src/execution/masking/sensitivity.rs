@@ -1,0 +1,218 @@
+//! How far a difference in one value can move the network's decision.
+
+use temper_kernels::{Activation, ConvShape, PoolShape};
+
+use super::spectral::{Kernel, TINY};
+use crate::execution::TapId;
+use crate::execution::program::{Program, Step, StepOp};
+use crate::execution::weights::{StepWeights, Weights};
+
+/// Unit roundoff of `f32`.
+pub(super) const ROUNDOFF: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// Bounds on how a difference Δ of a value moves the anchor, whatever the value is.
+#[derive(Debug, Clone)]
+pub(super) struct Sensitivity {
+    /// For each channel c a weight ω: the anchor moves by at most ‖ω ⊙ Δ‖₂.
+    pub(super) all: Vec<f64>,
+    /// For each channel: if Δ is in that channel alone, by at most so many times ‖Δ‖₂.
+    pub(super) one: Vec<f64>,
+}
+
+impl Sensitivity {
+    fn unit(channels: usize) -> Self {
+        Self { all: vec![1.0; channels], one: vec![1.0; channels] }
+    }
+
+    fn scaled(&self, factor: impl Fn(usize) -> f64) -> Self {
+        let scaled =
+            |values: &[f64]| values.iter().enumerate().map(|(i, value)| value * factor(i)).collect();
+        Self { all: scaled(&self.all), one: scaled(&self.one) }
+    }
+
+    /// Of a value that is read twice: ‖aΔ‖ + ‖bΔ‖ ≤ √(‖aΔ‖²/θ + ‖bΔ‖²/(1 − θ)) for any θ between 0 and 1 (Cauchy–Schwarz); the sizes of
+    /// a and b give a good one.
+    fn with(self, other: &Self) -> Self {
+        let [a, b] = [&self.all, &other.all].map(|all| all.iter().sum::<f64>().max(TINY));
+        let share = a / (a + b);
+        let join = |(a, b): (&f64, &f64)| (a * a / share + b * b / (1.0 - share)).sqrt();
+        Self {
+            all: self.all.iter().zip(&other.all).map(join).collect(),
+            one: self.one.iter().zip(&other.one).map(|(a, b)| a + b).collect(),
+        }
+    }
+}
+
+/// Sensitivities of all values, as far as anything is known.
+pub(super) struct Sensitivities {
+    pub(super) of_value: Vec<Option<Sensitivity>>,
+    /// The linear layer whose outputs are the logits: the anchor is its input. Without one the anchor is the output itself.
+    pub(super) last: Option<usize>,
+}
+
+/// What is known of a value while steps are gone through from the last to the first.
+enum Known {
+    /// No later step reads it.
+    Unread,
+    Bounded(Sensitivity),
+    Unbounded,
+}
+
+impl Sensitivities {
+    /// `is_exact` says of a tap whether it leaves values without faults as they are.
+    pub(super) fn new(program: &Program, weights: &Weights, is_exact: &dyn Fn(TapId) -> bool) -> Self {
+        let last = last_layer(program);
+        let anchor = last.map_or(program.output, |step| program.steps[step].inputs[0]);
+        let mut known: Vec<Known> = program.values.iter().map(|_| Known::Unread).collect();
+        known[anchor] = Known::Bounded(Sensitivity::unit(program.values[anchor].shape[0]));
+        for (index, step) in program.steps.iter().enumerate().rev() {
+            if Some(index) == last {
+                continue;
+            }
+            // The anchor counts as read once, by the decision.
+            let of_inputs = match &known[step.output] {
+                Known::Bounded(output) => {
+                    Backward { program, step, weights: &weights.steps[index], output, is_exact }.inputs()
+                }
+                _ => step.inputs.iter().map(|_| None).collect(),
+            };
+            for (&input, more) in step.inputs.iter().zip(of_inputs) {
+                let before = std::mem::replace(&mut known[input], Known::Unbounded);
+                known[input] = match (before, more) {
+                    (Known::Unread, Some(more)) => Known::Bounded(more),
+                    (Known::Bounded(before), Some(more)) => Known::Bounded(before.with(&more)),
+                    _ => Known::Unbounded,
+                };
+            }
+        }
+        let bounded = |known| if let Known::Bounded(known) = known { Some(known) } else { None };
+        Self { of_value: known.into_iter().map(bounded).collect(), last }
+    }
+}
+
+/// The step that makes the logits, if it is a linear layer and nothing more.
+fn last_layer(program: &Program) -> Option<usize> {
+    let made = program.values[program.output].made?;
+    let plain = matches!(
+        program.steps[made].op,
+        StepOp::Linear { residual: false, activation: Activation::Identity }
+    );
+    let is_vector = program.values[program.output].shape[1..] == [1, 1];
+    (plain && is_vector && made + 1 == program.steps.len()).then_some(made)
+}
+
+/// One step, from its output's sensitivity to its inputs'.
+struct Backward<'a> {
+    program: &'a Program,
+    step: &'a Step,
+    weights: &'a StepWeights,
+    output: &'a Sensitivity,
+    is_exact: &'a dyn Fn(TapId) -> bool,
+}
+
+impl Backward<'_> {
+    fn inputs(&self) -> Vec<Option<Sensitivity>> {
+        let shape = |value: usize| self.program.values[value].shape;
+        let to = shape(self.step.output);
+        let from = shape(self.step.inputs[0]);
+        let same = || self.step.inputs.iter().map(|&input| (shape(input) == to).then(|| self.output.clone()));
+        match &self.step.op {
+            StepOp::Conv { shape, activation, .. } if is_contraction(*activation) => {
+                let product = (shape.groups == 1 && from == shape.input).then(|| self.convolution(shape));
+                std::iter::once(product).chain(same().skip(1)).collect()
+            }
+            StepOp::Linear { activation, .. } if is_contraction(*activation) && to[1..] == [1, 1] => {
+                std::iter::once(self.matrix(from)).chain(same().skip(1)).collect()
+            }
+            StepOp::BatchNorm { .. } if from == to => {
+                let scale = &self.weights.batch_norm.as_ref().expect("packed with its step").scale;
+                let grows = |channel: usize| f64::from(scale[channel]).abs() * (1.0 + 4.0 * ROUNDOFF);
+                vec![Some(self.output.scaled(grows))]
+            }
+            StepOp::Activation(activation) if is_contraction(*activation) => same().collect(),
+            StepOp::Add(None) => same().collect(),
+            StepOp::Tap(taps) if taps.iter().all(|&tap| (self.is_exact)(tap)) => same().collect(),
+            StepOp::MaxPool(pool) if from[0] == to[0] => {
+                vec![Some(self.output.scaled(|_| overlap(pool).sqrt()))]
+            }
+            StepOp::AvgPool { shape: pool, .. } if from[0] == to[0] => {
+                // ‖mean‖² ≤ ‖Δ‖² / count for each window.
+                let padded = pool.padding != [0; 4];
+                let count = if padded { 1 } else { pool.kernel[0] * pool.kernel[1] };
+                vec![Some(self.output.scaled(|_| (overlap(pool) / count as f64).sqrt()))]
+            }
+            _ => self.step.inputs.iter().map(|_| None).collect(),
+        }
+    }
+
+    fn convolution(&self, shape: &ConvShape) -> Sensitivity {
+        let kernel = Kernel {
+            outputs: shape.out_channels,
+            inputs: shape.input[0],
+            size: shape.kernel,
+            dilation: shape.dilation,
+            plane: [shape.input[1], shape.input[2]],
+            values: self.weighted(shape.out_channels),
+        };
+        Self::through(&kernel)
+    }
+
+    /// A linear layer, whose features are channels of one or more values each.
+    fn matrix(&self, from: [usize; 3]) -> Option<Sensitivity> {
+        let features: usize = from.iter().product();
+        let outputs = self.output.all.len();
+        let values = self.weighted(outputs);
+        if values.len() != outputs * features {
+            return None;
+        }
+        let kernel =
+            Kernel { outputs, inputs: features, size: [1, 1], dilation: [1, 1], plane: [1, 1], values };
+        let of_feature = Self::through(&kernel);
+        let per_channel = features / from[0];
+        let channels = |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
+        Some(Sensitivity {
+            all: channels(&of_feature.all, |all| all.iter().copied().fold(0.0, f64::max)),
+            // The norm of a matrix is at most the root of the sum of its columns' squares.
+            one: channels(&of_feature.one, |one| one.iter().map(|value| value * value).sum::<f64>().sqrt()),
+        })
+    }
+
+    /// The weights, each row times its channel's scale and sensitivity.
+    fn weighted(&self, rows: usize) -> Vec<f64> {
+        let product = self.weights.product.as_ref().expect("packed with its step");
+        let columns = product.columns();
+        let scale = |row: usize| self.weights.batch_norm.as_ref().map_or(1.0, |norm| f64::from(norm.scale[row]));
+        let factor: Vec<f64> = (0..rows).map(|row| self.output.all[row] * scale(row)).collect();
+        let weight = |i: usize| f64::from(product.get(i)) * factor[i / columns];
+        (0..rows * columns).map(weight).collect()
+    }
+
+    /// Chains of K fused multiply-adds round differently for different inputs: by at most K roundoffs of the magnitudes' sum.
+    fn through(kernel: &Kernel) -> Sensitivity {
+        let gain = kernel.gain();
+        let chain = (kernel.inputs * kernel.size[0] * kernel.size[1] + 16) as f64 * ROUNDOFF;
+        let all = gain.whole + chain * gain.absolute;
+        Sensitivity {
+            all: gain.columns.iter().map(|column| column * all).collect(),
+            one: gain.columns.iter().map(|column| column * (1.0 + chain * gain.absolute)).collect(),
+        }
+    }
+}
+
+/// Whether a function never takes values further apart. (Rounding of the others is not analysed.)
+fn is_contraction(activation: Activation) -> bool {
+    match activation {
+        Activation::Identity | Activation::Relu | Activation::Clip { .. } => true,
+        Activation::LeakyRelu(slope) => slope.abs() <= 1.0,
+        Activation::Sigmoid | Activation::Tanh => false,
+    }
+}
+
+/// The most windows that one input lies in.
+fn overlap(pool: &PoolShape) -> f64 {
+    let along = |axis: usize| match pool.dilation[axis] {
+        1 => pool.kernel[axis].div_ceil(pool.stride[axis]),
+        _ => pool.kernel[axis],
+    };
+    (along(0) * along(1)) as f64
+}
