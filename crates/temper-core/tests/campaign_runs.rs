@@ -97,7 +97,7 @@ fn the_plan_goes_draw_by_draw_through_the_conditions() {
     assert!(plan.conditions.iter().enumerate().all(|(id, condition)| condition.id == id));
     for (id, trial) in plan.trials().enumerate() {
         let id = id as u64;
-        assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3 });
+        assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3, images: 10 });
     }
     assert_eq!(plan.trials().count(), 120);
     let found: Vec<_> = (0..130).map(|id| plan.find(id)).collect();

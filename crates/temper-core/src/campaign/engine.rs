@@ -53,8 +53,21 @@ struct Armed {
     changes: Vec<Change>,
     /// The permanent sites in activations.
     activations: Vec<FaultSite>,
+    /// The images that count; `None` for all.
+    images: Option<Vec<usize>>,
     /// The first step that may have to run again; `None` if no fault changes anything.
     start: Option<StepId>,
+}
+
+impl Armed {
+    /// The images of a chunk that count.
+    fn images_in(&self, chunk: Range<usize>) -> impl Iterator<Item = usize> + use<'_> {
+        let counts = |image: &usize| match &self.images {
+            Some(images) => images.binary_search(image).is_ok(),
+            None => true,
+        };
+        chunk.filter(counts)
+    }
 }
 
 /// What came of a trial on some images.
@@ -144,7 +157,7 @@ impl Campaign<'_> {
         let activations: Vec<FaultSite> = permanent.into_iter().filter(is_activation).collect();
         let touched = activations.iter().map(|site| site.tensor).chain(faults.transient_tensors());
         let start = changed.into_iter().chain(variant.first_step(touched)).min();
-        Armed { trial, faults, changes, activations, start }
+        Armed { trial, faults, changes, activations, images: self.images_of(trial), start }
     }
 
     fn run_block(
@@ -230,7 +243,7 @@ impl Campaign<'_> {
             let reuse = chunk.prepare(mine.iter().map(|&i| &armed[i]), worker);
             for i in mine {
                 parts[i] = chunk.run(&armed[i], reuse, worker);
-                observer.inferences(images.len());
+                observer.inferences(parts[i].outcomes.images as usize);
             }
         }
         parts
@@ -263,6 +276,9 @@ impl Chunk<'_> {
     /// Runs one trial on these images and compares every output with the golden one.
     fn run(&self, armed: &Armed, reuse: bool, worker: &mut Worker) -> Part {
         let began = Instant::now();
+        if armed.images_in(self.images.clone()).next().is_none() {
+            return Part::default();
+        }
         let classes = self.variant.program.output_len();
         let expected = &self.golden.logits[self.images.start * classes..self.images.end * classes];
         let mut part = Part::default();
@@ -273,10 +289,13 @@ impl Chunk<'_> {
                 worker.faulty.output(&self.variant.program)
             }
         };
-        part.outcomes = self.campaign.classify_against(expected, self.images.clone(), faulty);
-        if self.campaign.records_predictions() {
-            let tops = faulty.chunks_exact(classes).map(top_class);
-            part.predictions.extend(tops.map(|top| top.map(|class| class as u8)));
+        for image in armed.images_in(self.images.clone()) {
+            let at = (image - self.images.start) * classes..(image + 1 - self.images.start) * classes;
+            let (expected, faulty) = (&expected[at.clone()], &faulty[at]);
+            part.outcomes += self.campaign.classify_against(expected, image..image + 1, faulty);
+            if self.campaign.records_predictions() {
+                part.predictions.push(top_class(faulty).map(|class| class as u8));
+            }
         }
         part.cpu_seconds = began.elapsed().as_secs_f64();
         part
@@ -294,7 +313,8 @@ impl Chunk<'_> {
         let anew = (own.len() == 1).then(|| changes(&self.variant.memory, &own[0]));
         self.run_struck(start, anew.as_deref().unwrap_or(&armed.changes), Struck::Each(&own), worker);
         let permanent = armed.faults.permanent_sites();
-        own.iter().map(|sites| (sites.len() - permanent) as u64).sum()
+        let own = |image: usize| (own[image - self.images.start].len() - permanent) as u64;
+        armed.images_in(self.images.clone()).map(own).sum()
     }
 
     fn run_struck(&self, start: StepId, changes: &[Change], struck: Struck<'_>, worker: &mut Worker) {

@@ -14,6 +14,8 @@ pub struct Outcomes {
     pub images: u64,
     /// The label is the top class. An output with a NaN names no class and is never correct.
     pub correct: u64,
+    /// The label is the golden run's top class.
+    pub golden_correct: u64,
     /// All logits finite, and the golden top class still on top.
     pub masked: u64,
     /// Those of `masked` whose logits are the golden ones bit for bit.
@@ -36,6 +38,7 @@ impl AddAssign for Outcomes {
     fn add_assign(&mut self, other: Self) {
         self.images += other.images;
         self.correct += other.correct;
+        self.golden_correct += other.golden_correct;
         self.masked += other.masked;
         self.masked_exact += other.masked_exact;
         self.sdc += other.sdc;
@@ -48,9 +51,27 @@ impl AddAssign for Outcomes {
 }
 
 impl Outcomes {
-    /// Fraction of images whose label is the top class, 0..1.
+    /// Fraction of these images whose label is the top class, 0..1. For the accuracy over all images, of which these may be a part,
+    /// see [`GoldenInfo::accuracy_under`](super::GoldenInfo::accuracy_under).
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.images as f64
+    }
+
+    /// How much less accurate than the golden run on these images, −1..=1: `(golden_correct − correct) / images`.
+    pub fn accuracy_drop(&self) -> f64 {
+        (self.golden_correct as f64 - self.correct as f64) / self.images as f64
+    }
+
+    /// Sample variance over these images of what each adds to [`accuracy_drop`](Self::accuracy_drop): 1 if it became wrong, −1 if it became
+    /// right, else 0. With images − 1 in the divisor; 0 for fewer than two images.
+    pub fn image_variance(&self) -> f64 {
+        if self.images < 2 {
+            return 0.0;
+        }
+        let (became_wrong, correct) = (self.critical as f64, self.correct as f64);
+        let became_right = correct + became_wrong - self.golden_correct as f64;
+        let (images, lost) = (self.images as f64, became_wrong - became_right);
+        (became_wrong + became_right - lost * lost / images) / (images - 1.0)
     }
 
     /// Adds one inference. `probabilities` says that outputs are confidences already (the network ends in a softmax).
@@ -61,6 +82,7 @@ impl Outcomes {
         let right = |top: Option<usize>| top == Some(usize::from(label));
         self.images += 1;
         self.correct += u64::from(right(top));
+        self.golden_correct += u64::from(right(golden_top));
         self.critical += u64::from(right(golden_top) && !right(top));
         let (true, Some(top)) = (faulty.iter().all(|logit| logit.is_finite()), top) else {
             self.due += 1;
@@ -109,9 +131,16 @@ mod tests {
 
     #[test]
     fn an_unchanged_output_is_masked_exactly() {
-        let expected = Outcomes { images: 1, correct: 1, masked: 1, masked_exact: 1, ..Outcomes::default() };
+        let expected = Outcomes {
+            images: 1,
+            correct: 1,
+            golden_correct: 1,
+            masked: 1,
+            masked_exact: 1,
+            ..Outcomes::default()
+        };
         assert_eq!(outcomes(GOLDEN, 0), expected);
-        assert_eq!(outcomes(GOLDEN, 3), Outcomes { correct: 0, ..expected });
+        assert_eq!(outcomes(GOLDEN, 3), Outcomes { correct: 0, golden_correct: 0, ..expected });
     }
 
     #[test]

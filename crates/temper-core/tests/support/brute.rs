@@ -188,6 +188,7 @@ pub fn count(golden: &[f32], faulty: &[f32], labels: &[u8], softmax: bool) -> Ou
         let label = usize::from(label);
         let (found, right) = (top_class(faulty), top_class(faulty) == Some(label));
         outcomes.correct += u64::from(right);
+        outcomes.golden_correct += u64::from(class == label);
         outcomes.critical += u64::from(class == label && !right);
         if faulty.iter().any(|value| value.is_nan() || value.is_infinite()) {
             outcomes.due += 1;

@@ -7,7 +7,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use temper_core::campaign::{CampaignInfo, Condition, Outcomes, Records, TrialRecord};
+use temper_core::campaign::{CampaignInfo, Condition, GoldenInfo, Outcomes, Records, TrialRecord};
 
 use crate::cli::print_json;
 
@@ -15,8 +15,11 @@ use crate::cli::print_json;
 type Count = fn(&Outcomes) -> u64;
 
 /// Counts of inferences, before the accuracy that follows from them.
-const INFERENCES: [(&str, Count); 2] =
-    [("images", |outcomes| outcomes.images), ("correct", |outcomes| outcomes.correct)];
+const INFERENCES: [(&str, Count); 3] = [
+    ("images", |outcomes| outcomes.images),
+    ("correct", |outcomes| outcomes.correct),
+    ("golden_correct", |outcomes| outcomes.golden_correct),
+];
 
 /// Counts of outcomes, behind it.
 const OUTCOMES: [(&str, Count); 8] = [
@@ -66,10 +69,10 @@ struct Axis {
 impl TrialColumns {
     /// All that is known of each trial, but for the time it took, which differs from run to run.
     pub(crate) fn new(info: &CampaignInfo, records: &Records) -> Self {
-        Self::with_axes(&axes(&info.plan.conditions), records)
+        Self::with_axes(&axes(&info.plan.conditions), &info.golden, records)
     }
 
-    fn with_axes(axes: &[Axis], records: &Records) -> Self {
+    fn with_axes(axes: &[Axis], golden: &[GoldenInfo], records: &Records) -> Self {
         let records: Vec<&TrialRecord> = records.by_trial.values().collect();
         let column = |name: &str, values| Column { name: name.to_owned(), values };
         let count = |name, count: fn(&TrialRecord) -> u64| {
@@ -78,7 +81,8 @@ impl TrialColumns {
         let outcome = |(name, of): (&'static str, Count)| {
             column(name, Values::Integers(records.iter().map(|record| of(&record.outcomes)).collect()))
         };
-        let accuracy = records.iter().map(|record| record.outcomes.accuracy()).collect();
+        let accuracy =
+            records.iter().map(|record| golden[record.condition].accuracy_under(&record.outcomes)).collect();
         let mut columns =
             vec![count("trial", |record| record.trial), count("condition", |record| record.condition as u64)];
         columns.extend(axes.iter().map(|axis| column(&axis.name, axis.of(&records))));
