@@ -97,7 +97,7 @@ fn the_plan_goes_draw_by_draw_through_the_conditions() {
     assert!(plan.conditions.iter().enumerate().all(|(id, condition)| condition.id == id));
     for (id, trial) in plan.trials().enumerate() {
         let id = id as u64;
-        assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3 });
+        assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3, images: 10 });
     }
     assert_eq!(plan.trials().count(), 120);
     let found: Vec<_> = (0..130).map(|id| plan.find(id)).collect();
@@ -118,8 +118,8 @@ fn no_faults_give_the_golden_run() {
         images: 500,
         correct: campaign.golden_correct(&golden, 0),
         masked: 500,
-        masked_exact: 500,
-        ..Outcomes::default()
+        masked_exact: Some(500),
+        ..Outcomes::new(true)
     };
     for record in run(&campaign, &golden, &none) {
         assert_eq!((record.faults, record.outcomes), (0, expected));

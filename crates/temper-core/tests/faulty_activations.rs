@@ -45,12 +45,12 @@ fn campaigns_equal_brute_force_image_by_image() {
     for toml in CAMPAIGNS {
         let found = check_spec(&campaign(toml), &model, &data);
         println!("{toml}\n{found:?}");
-        assert!(found.masked_exact < found.images, "something was struck: {toml}");
+        assert!(found.masked_exact < Some(found.images), "something was struck: {toml}");
         all += found;
     }
     let Outcomes { masked, masked_exact, sdc, sdc5, sdc20, critical, due, .. } = all;
     assert!(
-        [masked, masked_exact, sdc, sdc5, sdc20, critical, due].iter().all(|count| *count > 20),
+        [masked, masked_exact.unwrap_or(0), sdc, sdc5, sdc20.unwrap_or(0), critical, due].iter().all(|count| *count > 20),
         "{all:?}"
     );
 }
@@ -73,7 +73,7 @@ fn residual_networks_equal_brute_force() {
         "trials.count = 3\n[[fault]]\ntarget = 'batch-norm-var'\nformat = 'bf16'\nmodel = 'set-value'\nvalue = 0\ncount = 2",
     ] {
         let found = check_spec(&campaign(toml), &model, &data);
-        assert!(found.masked_exact < found.images, "{toml}");
+        assert!(found.masked_exact < Some(found.images), "{toml}");
     }
 }
 
@@ -143,7 +143,7 @@ fn no_faults_leave_every_format_golden() {
             assert_eq!(campaign.golden_runs(), 7);
             let trials: Vec<Trial> = campaign.plan().trials().collect();
             for record in run(&campaign, &campaign.golden(&Silent), &trials) {
-                let all = record.outcomes.masked_exact == 30;
+                let all = record.outcomes.masked_exact == Some(30);
                 if rate.ends_with("= 0") {
                     assert!(all && record.faults == 0, "{record:?}");
                 } else {

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use temper_core::campaign::{Condition, Plan, Shard, ShardError, Trial};
+use temper_core::campaign::{Condition, DrawImages, Plan, Shard, ShardError, Trial};
 
 fn plan(conditions: usize, draws: u64) -> Plan {
     let condition = |id| Condition { id, swept: Vec::new(), sites: draws, draws };
-    Plan { conditions: (0..conditions).map(condition).collect(), precision: None }
+    Plan {
+        conditions: (0..conditions).map(condition).collect(),
+        precision: None,
+        images: 1,
+        draw_images: DrawImages::All,
+        image_macs: 1,
+    }
 }
 
 fn shards(of: u32) -> impl Iterator<Item = Shard> {
@@ -68,7 +74,7 @@ fn a_small_plan_is_dealt_as_by_hand() {
 #[test]
 fn a_plan_too_long_to_list_begins_at_once() {
     let first = Shard::WHOLE.trials(&plan(3, u64::MAX / 3)).nth(4);
-    assert_eq!(first, Some(Trial { id: 4, condition: 1, draw: 1 }));
+    assert_eq!(first, Some(Trial { id: 4, condition: 1, draw: 1, images: 1 }));
 }
 
 /// The least and the most of some counts.

@@ -3,9 +3,10 @@
 pub mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use support::{Silent, bind, campaign, chain, digits_images, digits_model, networks, run};
-use temper_core::campaign::{Campaign, Plan, Trial, TrialRecord};
+use temper_core::campaign::{Campaign, CampaignInfo, CampaignSpec, Condition, Trial, TrialRecord};
 use temper_core::data::{Dataset, Preprocessing, Split};
 use temper_core::fault::{Damage, FaultSite};
 use temper_core::network::zoo::{Architecture, Family};
@@ -145,6 +146,7 @@ const PRECISE: &str = "[trials.precision]\nhalf_width = 0.05\nmin = 4\nmax = 60\
 
 /// Runs what is pending, at most `block` trials at a time in the order that `shuffle` makes of them, until nothing is.
 fn until_precise(
+    spec: &CampaignSpec,
     campaign: &Campaign<'_>,
     block: usize,
     threads: usize,
@@ -153,9 +155,10 @@ fn until_precise(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
     pool.install(|| {
         let golden = campaign.golden(&Silent);
+        let info = CampaignInfo::new(campaign, spec, Path::new(""), &golden);
         let mut records = BTreeMap::new();
         loop {
-            let mut pending: Vec<Trial> = campaign.plan().pending(&records).collect();
+            let mut pending: Vec<Trial> = info.schedule(&records).pending().collect();
             if backwards {
                 pending.reverse();
             }
@@ -169,13 +172,15 @@ fn until_precise(
 }
 
 /// The draws of each condition that count: those up to the look at which its rule stops.
-fn counted(plan: &Plan, records: &BTreeMap<u64, TrialRecord>) -> Vec<(usize, bool)> {
-    let rule = plan.precision.expect("by precision").rule().expect("checked");
-    let decide = |condition| match rule.decide(&plan.accuracies(condition, records)) {
-        Ok(Decision::Stop { estimate, is_precise }) => (estimate.draws, is_precise),
-        other => panic!("{other:?}"),
+fn counted(info: &CampaignInfo, records: &BTreeMap<u64, TrialRecord>) -> Vec<(usize, bool)> {
+    let decide = |condition: &Condition| {
+        let rule = info.stopping_rule(condition.id).expect("valid").expect("by precision");
+        match rule.decide(&info.accuracies(condition, records)) {
+            Ok(Decision::Stop { estimate, is_precise }) => (estimate.draws, is_precise),
+            other => panic!("{other:?}"),
+        }
     };
-    plan.conditions.iter().map(decide).collect()
+    info.plan.conditions.iter().map(decide).collect()
 }
 
 #[test]
@@ -189,55 +194,54 @@ fn stopping_by_precision_depends_on_nothing_but_the_draws() {
         (bound.plan().len(), bound.plan().precision.map(|precision| precision.guard)),
         (240, Some(Guard::EqualDraws))
     );
-    assert_eq!(bound.plan().pending(&BTreeMap::new()).count(), 16, "up to the first look");
-    let expected = until_precise(&bound, usize::MAX, 1, false);
-    let stops = counted(bound.plan(), &expected);
+    let golden = bound.golden(&Silent);
+    let info = CampaignInfo::new(&bound, &spec, Path::new(""), &golden);
+    assert_eq!(info.schedule(&BTreeMap::new()).pending().count(), 16, "up to the first look");
+    let expected = until_precise(&spec, &bound, usize::MAX, 1, false);
+    let stops = counted(&info, &expected);
     println!("{stops:?}");
     // The conditions end at different looks, and what was run is what counts.
     assert!(stops.iter().collect::<BTreeSet<_>>().len() > 1, "{stops:?}");
     assert_eq!(expected.len(), stops.iter().map(|(draws, _)| draws).sum::<usize>());
     for (block, threads, backwards) in [(usize::MAX, 3, true), (7, 2, false), (5, 5, true), (1, 1, false)] {
-        let found = until_precise(&bound, block, threads, backwards);
+        let found = until_precise(&spec, &bound, block, threads, backwards);
         assert!(found == expected, "blocks of {block}, {threads} threads, backwards: {backwards}");
     }
     // Draws beyond the look, made by another machine meanwhile, change nothing.
-    let golden = bound.golden(&Silent);
     let all: Vec<Trial> = bound.plan().trials().collect();
     let everything: BTreeMap<u64, TrialRecord> =
         run(&bound, &golden, &all).into_iter().map(|record| (record.trial, record)).collect();
-    assert_eq!(counted(bound.plan(), &everything), stops);
-    assert_eq!(bound.plan().pending(&everything).count(), 0);
+    assert_eq!(counted(&info, &everything), stops);
+    assert_eq!(info.schedule(&everything).pending().count(), 0);
     // A hole is filled before anything is decided.
     let mut holed = everything.clone();
     holed.remove(&5);
-    assert_eq!(bound.plan().pending(&holed).map(|trial| trial.id).collect::<Vec<_>>(), [5]);
+    assert_eq!(info.schedule(&holed).pending().map(|trial| trial.id).collect::<Vec<_>>(), [5]);
 }
 
 #[test]
 fn pending_is_what_is_missing() {
     let (model, data) = (tiny(), pixels());
-    let bound = bind(
-        &campaign("trials.count = 5\nsweep.count = [1, 2]\n[[fault]]\nmodel = 'bit-flip'"),
-        &model,
-        &data,
-    )
-    .expect("it fits");
+    let spec = campaign("trials.count = 5\nsweep.count = [1, 2]\n[[fault]]\nmodel = 'bit-flip'");
+    let bound = bind(&spec, &model, &data).expect("it fits");
     let trials: Vec<Trial> = bound.plan().trials().collect();
     let golden = bound.golden(&Silent);
+    let info = CampaignInfo::new(&bound, &spec, Path::new(""), &golden);
     let done: Vec<Trial> = trials.iter().filter(|trial| trial.id % 3 == 1).copied().collect();
     let records: BTreeMap<u64, TrialRecord> =
         run(&bound, &golden, &done).into_iter().map(|record| (record.trial, record)).collect();
-    let pending: Vec<Trial> = bound.plan().pending(&records).collect();
+    let pending: Vec<Trial> = info.schedule(&records).pending().collect();
     assert_eq!(pending, trials.iter().filter(|trial| trial.id % 3 != 1).copied().collect::<Vec<_>>());
-    assert_eq!(bound.plan().pending(&BTreeMap::new()).collect::<Vec<_>>(), trials);
-    assert_eq!(bound.plan().missing(&records), pending.len() as u64);
+    assert_eq!(info.schedule(&BTreeMap::new()).pending().collect::<Vec<_>>(), trials);
+    assert_eq!(info.schedule(&records).missing(), pending.len() as u64);
     // What could go on for ever is not gone through.
     let endless = campaign(
         "[trials.precision]\nhalf_width = 0.5\nmin = 2\nmax = 1000000000000\n[[fault]]\nmodel = 'bit-flip'\ncount = 1",
     );
-    let endless = bind(&endless, &model, &data).expect("it fits");
-    assert_eq!(endless.plan().pending(&BTreeMap::new()).count(), 2, "up to the first look");
-    assert_eq!(endless.plan().missing(&BTreeMap::new()), 2);
+    let bound = bind(&endless, &model, &data).expect("it fits");
+    let endless = CampaignInfo::new(&bound, &endless, Path::new(""), &golden);
+    assert_eq!(endless.schedule(&BTreeMap::new()).pending().count(), 2, "up to the first look");
+    assert_eq!(endless.schedule(&BTreeMap::new()).missing(), 2);
     // Accuracies are counted up to the first gap: draws 0 to 4 of condition 0 are the trials 0, 2, 4, …
-    assert_eq!(bound.plan().accuracies(&bound.plan().conditions[1], &records).len(), 1);
+    assert_eq!(info.accuracies(&info.plan.conditions[1], &records).len(), 1);
 }

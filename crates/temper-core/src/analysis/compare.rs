@@ -166,8 +166,8 @@ fn compare_condition(
     if a.len() < 2 {
         return Err(AnalysisError::TooFewDraws { condition: first.label(), found: a.len(), needed: 2 });
     }
-    let (accuracies_a, accuracies_b) = (accuracies(&a), accuracies(&b));
-    let (drops_a, drops_b) = (drops(&a, first.golden), drops(&b, second.golden));
+    let (accuracies_a, accuracies_b) = (accuracies(&a, first.golden), accuracies(&b, second.golden));
+    let (drops_a, drops_b) = (drops(&a), drops(&b));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     Ok(ComparedCondition {
         swept: first.condition.swept.clone(),
@@ -188,14 +188,13 @@ fn pairs<'a>(first: &Sample<'a>, second: &Sample<'a>) -> (Vec<&'a TrialRecord>, 
     first.records.iter().filter_map(pair).unzip()
 }
 
-fn accuracies(records: &[&TrialRecord]) -> Vec<f64> {
-    records.iter().map(|record| record.outcomes.accuracy()).collect()
+fn accuracies(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
+    records.iter().map(|record| golden.accuracy_under(&record.outcomes)).collect()
 }
 
 /// Accuracy drops, from whole images: drops that are equal must be equal numbers, or ranks would see differences that are not there.
-fn drops(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
-    let lost = |record: &&TrialRecord| golden.correct as f64 - record.outcomes.correct as f64;
-    records.iter().map(|record| lost(record) / golden.images as f64).collect()
+fn drops(records: &[&TrialRecord]) -> Vec<f64> {
+    records.iter().map(|record| record.outcomes.accuracy_drop()).collect()
 }
 
 /// The second sample minus the first; p-values not adjusted yet.

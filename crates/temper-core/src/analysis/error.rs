@@ -32,6 +32,18 @@ pub enum AnalysisError {
         /// How many there are.
         sites: u64,
     },
+    /// Draws on part of the images say what the mean is, but not how good each of them is.
+    #[error(
+        "{condition}: draws ran as few as {found} of {images} images, enough for their mean accuracy but not for single draws; run the campaign with [trials] images = \"all\""
+    )]
+    PartOfImages {
+        /// The condition.
+        condition: String,
+        /// The fewest images of a draw.
+        found: u64,
+        /// How many there are.
+        images: u64,
+    },
     /// Failures of single faults are wanted, but draws have several.
     #[error(
         "{condition}: a draw is a chip with any number of faults, so a failure cannot be laid to one of them; expected [trials] statistical or exhaustive, or a single [[fault]] with count = 1, and a permanent lifetime"

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::error::AnalysisError;
 use super::sample::Sample;
 use super::yields::{AccuracyFloor, yield_of};
-use crate::campaign::Outcomes;
 use crate::statistics::{Guard, IntervalEstimate, StatisticsError, fraction_interval};
 
 /// By what a bound may miss its limit and still be at it: 0.9 − 0.8 is not more than 0.1.
@@ -96,6 +95,8 @@ pub struct Verdict {
 /// - The other quantities are means over draws of fractions of a draw's images, with the upper end of [`fraction_interval`]. Equal draws, and
 ///   a single one, so have the bound `m + (1 − α^(1/n)) (1 − m)` with α = 1 − confidence: n draws without any loss bound it by about 3/n at
 ///   95 %. [`Guard::UnseenOutcomes`] widens the bounds of draws that vary too.
+/// - Where draws ran part of the images, their accuracies are estimates in golden ± 1, and the bounds are those of such values; a yield is
+///   refused.
 /// - Where draws stop by precision, each bound is computed at [`Sample::level`].
 /// - Distinct single faults have the corrections for their number; all of them together are known, and the bound is the estimate.
 ///
@@ -129,17 +130,16 @@ fn judge_condition(
         checks.push(Check { condition: sample.label(), quantity, draws, estimate, bound, limit, is_met });
     };
     if let Some(limit) = limits.max_accuracy_drop {
-        let (golden, accuracy) =
-            (sample.golden.accuracy(), mean(sample, options, |outcomes| outcomes.correct)?);
+        let (golden, accuracy) = (sample.golden.accuracy(), accuracy(sample, options)?);
         let found = (golden - accuracy.estimate, golden - accuracy.interval.0);
         add(Quantity::AccuracyDrop, found, limit);
     }
     if let Some(limit) = limits.max_sdc_rate {
-        let found = mean(sample, options, |outcomes| outcomes.sdc)?;
+        let found = mean(sample, options, &sample.fractions(|outcomes| outcomes.sdc))?;
         add(Quantity::SdcRate, (found.estimate, found.interval.1), limit);
     }
     if let Some(limit) = limits.max_due_rate {
-        let found = mean(sample, options, |outcomes| outcomes.due)?;
+        let found = mean(sample, options, &sample.fractions(|outcomes| outcomes.due))?;
         add(Quantity::DueRate, (found.estimate, found.interval.1), limit);
     }
     if let Some((limit, floor)) = limits.min_yield {
@@ -149,13 +149,23 @@ fn judge_condition(
     Ok(())
 }
 
-/// The mean of a fraction of each draw's images, with the interval each of whose ends is a bound at the confidence asked for.
+/// The mean accuracy. Estimates of draws on part of the images lie in a range wider than 0..=1, on which they are fractions again.
+fn accuracy(sample: &Sample<'_>, options: &GateOptions) -> Result<IntervalEstimate, StatisticsError> {
+    let (low, high) = sample.golden.range(sample.has_all_images());
+    let fraction = |accuracy: f64| ((accuracy - low) / (high - low)).clamp(0.0, 1.0);
+    let found = mean(sample, options, &sample.accuracies().into_iter().map(fraction).collect::<Vec<_>>())?;
+    let accuracy = |fraction: f64| low + fraction * (high - low);
+    let (lower, upper) = found.interval;
+    Ok(IntervalEstimate { estimate: accuracy(found.estimate), interval: (accuracy(lower), accuracy(upper)) })
+}
+
+/// The mean of a fraction for each draw, with the interval each of whose ends is a bound at the confidence asked for.
 fn mean(
     sample: &Sample<'_>,
     options: &GateOptions,
-    count: fn(&Outcomes) -> u64,
+    fractions: &[f64],
 ) -> Result<IntervalEstimate, StatisticsError> {
-    let draws = sample.stratum(&sample.fractions(count))?;
+    let draws = sample.stratum(fractions)?;
     fraction_interval(&draws, sample.level(two_sided(options.confidence)), options.guard)
 }
 

@@ -106,12 +106,11 @@ pub fn samples<'a>(
             sample.records.push(record);
         }
     }
-    let rule = info.plan.precision.map(|precision| precision.rule()).transpose()?;
     for sample in &mut samples {
         sample.records.sort_by_key(|record| record.draw);
-        let Some(rule) = &rule else { continue };
+        let Some(rule) = info.stopping_rule(sample.condition.id)? else { continue };
         sample.looks = Some(rule.looks().clone());
-        let accuracies = info.plan.accuracies(sample.condition, records);
+        let accuracies = info.accuracies(sample.condition, records);
         if let Decision::Stop { estimate, .. } = rule.decide(&accuracies)? {
             sample.records.truncate(estimate.draws);
             sample.stopped = Some(estimate);
@@ -127,15 +126,21 @@ impl Sample<'_> {
         if label.is_empty() { "the only condition".to_owned() } else { label }
     }
 
+    /// Whether every draw ran all images, so that its accuracy and what became of each image are known.
+    pub fn has_all_images(&self) -> bool {
+        self.records.iter().all(|record| record.outcomes.images == self.golden.images)
+    }
+
     /// A fraction of each draw's images, in the order of draws.
     pub fn fractions(&self, count: impl Fn(&Outcomes) -> u64) -> Vec<f64> {
         let fraction = |outcomes: &Outcomes| count(outcomes) as f64 / outcomes.images as f64;
         self.records.iter().map(|record| fraction(&record.outcomes)).collect()
     }
 
-    /// Each draw's accuracy, 0..=1.
+    /// Each draw's accuracy over all images: exactly, or estimated from those that it ran
+    /// ([`GoldenInfo::accuracy_under`], which says between what it lies).
     pub fn accuracies(&self) -> Vec<f64> {
-        self.fractions(|outcomes| outcomes.correct)
+        self.records.iter().map(|record| self.golden.accuracy_under(&record.outcomes)).collect()
     }
 
     /// The level at which an interval must be computed so that it holds with `confidence`: `confidence` itself, but where draws stop by
@@ -169,6 +174,16 @@ impl Sample<'_> {
         let successes = self.records.iter().filter(|record| has(record)).count() as u64;
         let population = self.unit.is_distinct().then_some(self.condition.sites);
         Proportion::new(successes, self.records.len() as u64, confidence, population)
+    }
+
+    /// Nothing if draws ran all images: figures of single draws, other than their mean, need them.
+    pub(super) fn check_all_images(&self) -> Result<(), AnalysisError> {
+        if self.has_all_images() {
+            return Ok(());
+        }
+        let fewest = self.records.iter().map(|record| record.outcomes.images).min();
+        let (condition, found) = (self.label(), fewest.unwrap_or(0));
+        Err(AnalysisError::PartOfImages { condition, found, images: self.golden.images })
     }
 
     /// Whether the draws are a sample: the first of all faults in order are none.

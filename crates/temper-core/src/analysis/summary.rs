@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::error::AnalysisError;
 use super::sample::{Sample, drops_by_more_than, is_critical, samples};
-use crate::campaign::{CampaignInfo, Condition, Outcomes, TrialRecord};
+use crate::campaign::{CampaignInfo, Condition, Outcomes, TrialRecord, subsampled};
 use crate::statistics::{
-    Estimate, IntervalEstimate, Proportion, RESAMPLES, StatisticsError, bca_interval, quantiles,
-    stratified_fraction, t_interval,
+    Estimate, ImageChoice, IntervalEstimate, Proportion, RESAMPLES, StatisticsError, VarianceComponents,
+    bca_interval, quantiles, stratified_fraction, t_interval,
 };
 
 /// What a summary is asked for.
@@ -42,13 +42,22 @@ pub struct ConditionSummary {
     /// Mean number of faults of a draw; 0 before the first.
     pub mean_faults: f64,
     /// Accuracy over draws, 0..=1, with Student's t interval; `None` before the first. Where draws have stopped by precision, with the
-    /// interval and confidence of the rule; of distinct single faults, with the correction for their number.
+    /// interval and confidence of the rule; of distinct single faults, with the correction for their number. Where draws ran part of
+    /// the images, its standard deviation and extremes are those of estimates ([`GoldenInfo::accuracy_under`]), chance of the images
+    /// included.
+    ///
+    /// [`GoldenInfo::accuracy_under`]: crate::campaign::GoldenInfo::accuracy_under
     pub accuracy: Option<Estimate>,
     /// The `BCa` bootstrap interval of the mean accuracy; `None` for fewer than two draws, and for distinct single faults.
     pub accuracy_bca: Option<(f64, f64)>,
-    /// Quantiles of the accuracy over draws.
+    /// Standard deviation between chips of the accuracy over all images; where draws ran part of them, with the images' part of the variance
+    /// taken off ([`VarianceComponents`]), 0 if nothing is left. `None` for a single draw.
+    pub chip_std: Option<f64>,
+    /// How many images draws run after a pilot, and why: where it was chosen.
+    pub images: Option<ImageChoice>,
+    /// Quantiles of the accuracy over draws; `None` where these ran part of the images, whose chance would spread them.
     pub accuracy_quantiles: Option<AccuracyQuantiles>,
-    /// The draw with the lowest accuracy, the first of several.
+    /// The draw with the lowest accuracy, the first of several; `None` where draws ran part of the images.
     pub worst: Option<WorstDraw>,
     /// Golden minus mean accuracy, −1..=1, and its interval: that of the accuracy, turned round; both the point for a single draw.
     pub accuracy_drop: Option<IntervalEstimate>,
@@ -56,7 +65,7 @@ pub struct ConditionSummary {
     pub outcomes: Outcomes,
     /// Outcomes as shares of a draw's images, over draws.
     pub shares: Option<OutcomeShares>,
-    /// Where a draw is a single fault: how many faults are critical.
+    /// Where a draw is a single fault on all images: how many faults are critical.
     pub faults: Option<FaultShares>,
 }
 
@@ -89,7 +98,7 @@ pub struct WorstDraw {
 /// The mean over draws of a share of a draw's images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DrawEstimate {
-    /// The mean, 0..=1; since all draws have the same images, the share of all inferences too.
+    /// The mean, 0..=1; where all draws have equally many images, the share of all inferences too.
     pub mean: f64,
     /// Student's t interval over draws, not cut at 0 and 1; `None` for a single draw. Of distinct single faults, corrected for their
     /// number and cut.
@@ -103,11 +112,14 @@ pub struct DrawEstimate {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct OutcomeShares {
     pub masked: DrawEstimate,
-    pub masked_exact: DrawEstimate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_exact: Option<DrawEstimate>,
     pub sdc: DrawEstimate,
     pub sdc5: DrawEstimate,
-    pub sdc10: DrawEstimate,
-    pub sdc20: DrawEstimate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sdc10: Option<DrawEstimate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sdc20: Option<DrawEstimate>,
     pub critical: DrawEstimate,
     pub due: DrawEstimate,
 }
@@ -139,7 +151,12 @@ pub fn summarise(
     if !(confidence > 0.0 && confidence < 1.0) {
         return Err(StatisticsError::Confidence { found: confidence }.into());
     }
-    samples(info, records)?.iter().map(|sample| summarise_condition(sample, options)).collect()
+    let schedule = info.schedule(records);
+    let summarise = |sample: &Sample<'_>| {
+        let images = schedule.choice(sample.condition.id).copied();
+        summarise_condition(sample, options).map(|summary| ConditionSummary { images, ..summary })
+    };
+    samples(info, records)?.iter().map(summarise).collect()
 }
 
 fn summarise_condition(
@@ -159,6 +176,8 @@ fn summarise_condition(
         mean_faults: if draws == 0 { 0.0 } else { faults as f64 / draws as f64 },
         accuracy: None,
         accuracy_bca: None,
+        chip_std: None,
+        images: None,
         accuracy_quantiles: None,
         worst: None,
         accuracy_drop: None,
@@ -181,10 +200,13 @@ fn summarise_condition(
     });
     summary.accuracy = accuracy;
     summary.accuracy_bca = found.bca;
-    summary.accuracy_quantiles = Some(accuracy_quantiles(&accuracies)?);
-    summary.worst = worst(sample);
+    summary.chip_std = chip_std(sample);
+    if sample.has_all_images() {
+        summary.accuracy_quantiles = Some(accuracy_quantiles(&accuracies)?);
+        summary.worst = worst(sample);
+    }
     summary.shares = Some(outcome_shares(sample, options.confidence)?);
-    if sample.unit.is_fault() && !sample.is_part_of_all() {
+    if sample.unit.is_fault() && sample.has_all_images() && !sample.is_part_of_all() {
         summary.faults = Some(fault_shares(sample, options)?);
     }
     Ok(summary)
@@ -220,6 +242,13 @@ fn resampling_stream(condition: u64, draws: u64) -> ChaCha12Rng {
     stream
 }
 
+/// The standard deviation between chips, whose variance is that of draws less what the images add to it.
+fn chip_std(sample: &Sample<'_>) -> Option<f64> {
+    let draws = subsampled(sample.golden, sample.records.iter().copied());
+    let components = VarianceComponents::estimate(&draws, sample.golden.images).ok()?;
+    Some(components.chips.max(0.0).sqrt())
+}
+
 fn accuracy_quantiles(accuracies: &[f64]) -> Result<AccuracyQuantiles, StatisticsError> {
     let at = |probability| quantiles(accuracies, &[probability]).map(|found| found[0]);
     Ok(AccuracyQuantiles { p05: at(0.05)?, p25: at(0.25)?, p50: at(0.5)?, p75: at(0.75)?, p95: at(0.95)? })
@@ -232,13 +261,22 @@ fn worst(sample: &Sample<'_>) -> Option<WorstDraw> {
 
 fn outcome_shares(sample: &Sample<'_>, confidence: f64) -> Result<OutcomeShares, AnalysisError> {
     let share = |count: fn(&Outcomes) -> u64| draw_estimate(sample, &sample.fractions(count), confidence);
+    // Counted in all draws or in none.
+    let optional = |count: fn(&Outcomes) -> Option<u64>| {
+        let counts: Option<Vec<u64>> = sample.records.iter().map(|record| count(&record.outcomes)).collect();
+        let fractions = |counts: Vec<u64>| -> Vec<f64> {
+            let images = sample.records.iter().map(|record| record.outcomes.images as f64);
+            counts.into_iter().zip(images).map(|(count, images)| count as f64 / images).collect()
+        };
+        counts.map(|counts| draw_estimate(sample, &fractions(counts), confidence)).transpose()
+    };
     Ok(OutcomeShares {
         masked: share(|outcomes| outcomes.masked)?,
-        masked_exact: share(|outcomes| outcomes.masked_exact)?,
+        masked_exact: optional(|outcomes| outcomes.masked_exact)?,
         sdc: share(|outcomes| outcomes.sdc)?,
         sdc5: share(|outcomes| outcomes.sdc5)?,
-        sdc10: share(|outcomes| outcomes.sdc10)?,
-        sdc20: share(|outcomes| outcomes.sdc20)?,
+        sdc10: optional(|outcomes| outcomes.sdc10)?,
+        sdc20: optional(|outcomes| outcomes.sdc20)?,
         critical: share(|outcomes| outcomes.critical)?,
         due: share(|outcomes| outcomes.due)?,
     })

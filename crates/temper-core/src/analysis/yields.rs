@@ -48,7 +48,7 @@ impl AccuracyFloor {
 /// `confidence` is that of the intervals; where draws stop by precision they are computed at [`Sample::level`].
 ///
 /// # Errors
-/// If there is no draw, they are the first of an exhaustive campaign, or a number is out of its range.
+/// If there is no draw, they are the first of an exhaustive campaign or ran part of the images only, or a number is out of its range.
 pub fn yield_of(
     sample: &Sample<'_>,
     floor: AccuracyFloor,
@@ -56,6 +56,7 @@ pub fn yield_of(
 ) -> Result<Proportion, AnalysisError> {
     let floor = floor.check()?;
     sample.check(1)?;
+    sample.check_all_images()?;
     let good = |record: &crate::campaign::TrialRecord| floor.is_met(record.outcomes.correct, sample.golden);
     Ok(sample.share(sample.level(confidence), good)?)
 }

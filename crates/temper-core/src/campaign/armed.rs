@@ -1,5 +1,7 @@
 //! A trial with its faults drawn.
 
+use std::ops::Range;
+
 use super::plan::Trial;
 use super::resolved::{Campaign, TrialFaults};
 use crate::execution::Origins;
@@ -11,6 +13,8 @@ pub(super) struct Armed {
     pub(super) faults: TrialFaults,
     /// What permanent faults make of the parameters.
     pub(super) changes: Vec<Change>,
+    /// The images that it runs, ascending; `None` for all.
+    pub(super) images: Option<Vec<usize>>,
     /// The permanent sites in activations.
     pub(super) activations: Vec<FaultSite>,
     /// Where faults enter, but for parameters struck anew for every image; nowhere, if they change nothing.
@@ -34,11 +38,22 @@ impl Campaign<'_> {
             origins.add_tap(&variant.program, tap);
         }
         let anew = self.strikes_parameters_anew(trial, &faults);
-        Armed { trial, faults, changes, activations, origins, anew }
+        Armed { trial, faults, changes, images: self.images_of(trial), activations, origins, anew }
     }
 }
 
 impl Armed {
+    /// The images of a range that it runs, ascending.
+    pub(super) fn images_in(&self, range: Range<usize>) -> Vec<usize> {
+        match &self.images {
+            None => range.collect(),
+            Some(images) => {
+                let place = |bound: usize| images.partition_point(|&image| image < bound);
+                images[place(range.start)..place(range.end)].to_vec()
+            }
+        }
+    }
+
     /// Whether no image can come out otherwise than in the golden run.
     pub(super) fn changes_nothing(&self) -> bool {
         !self.anew && self.origins.first().is_none()

@@ -8,7 +8,7 @@ use super::engine::Observer;
 use super::outcome::Outcomes;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Struck, Variant};
-use crate::execution::{Beside, Faulty, Origins, Weights, Workspace, top_class};
+use crate::execution::{Beside, Faulty, MaskingBatch, Origins, Weights, Workspace, top_class};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
 
 /// What each thread needs of its own to run one stored network.
@@ -21,6 +21,8 @@ pub(super) struct Worker {
     faulty: Faulty,
     /// For runs of the whole network.
     whole: Workspace,
+    /// What proofs need of those images.
+    margins: Option<MaskingBatch>,
     pub(super) golden_seconds: f64,
 }
 
@@ -32,6 +34,7 @@ impl Worker {
             recorded: 0..0,
             faulty: Faulty::default(),
             whole: Workspace::new(&variant.program),
+            margins: None,
             golden_seconds: 0.0,
         }
     }
@@ -44,6 +47,8 @@ pub(super) struct Part {
     pub(super) cpu_seconds: f64,
     /// Number of sites drawn anew for these images.
     pub(super) faults: u64,
+    /// Images left because the golden top class provably stays.
+    pub(super) masked_proven: u64,
     /// The top class of each image, where it is wanted.
     pub(super) predictions: Vec<Option<u8>>,
 }
@@ -54,8 +59,21 @@ impl Part {
         self.outcomes += other.outcomes;
         self.cpu_seconds += other.cpu_seconds;
         self.faults += other.faults;
+        self.masked_proven += other.masked_proven;
         self.predictions.extend_from_slice(&other.predictions);
     }
+}
+
+/// How the trials of a stored network run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// The whole network for every trial.
+    Whole,
+    /// Beside recorded golden activations, only what faults can change.
+    BesideGolden {
+        /// Whether images are left where the golden top class provably stays.
+        proofs: bool,
+    },
 }
 
 /// Some images through one stored network.
@@ -64,10 +82,28 @@ pub(super) struct Chunk<'a> {
     pub(super) variant: &'a Variant,
     pub(super) golden: &'a GoldenRun,
     pub(super) images: Range<usize>,
-    /// Whether trials run beside recorded golden activations, or the whole network each.
-    pub(super) beside_golden: bool,
+    pub(super) manner: Manner,
+    /// Images that run together at most.
+    pub(super) most: usize,
     /// Whether every image's top class is wanted.
     pub(super) predictions: bool,
+}
+
+/// What is known of an image's output.
+enum Output<'a> {
+    Golden,
+    /// The golden top class provably stays on top.
+    Masked,
+    Logits(&'a [f32]),
+}
+
+impl<'a> Output<'a> {
+    fn of(faulty: &'a Faulty, variant: &Variant, place: usize) -> Self {
+        if faulty.is_proven(place) {
+            return Self::Masked;
+        }
+        faulty.output(&variant.program, place).map_or(Self::Golden, Self::Logits)
+    }
 }
 
 impl Chunk<'_> {
@@ -78,104 +114,175 @@ impl Chunk<'_> {
         worker: &mut Worker,
         observer: &dyn Observer,
     ) -> Vec<Part> {
-        if self.beside_golden && worker.recorded != self.images {
+        if let Manner::BesideGolden { proofs } = self.manner {
             let began = Instant::now();
-            self.record(worker);
+            self.record(proofs, worker);
             worker.golden_seconds += began.elapsed().as_secs_f64();
         }
         trials
             .take_while(|_| !observer.is_cancelled())
             .map(|armed| {
                 let part = self.run_trial(armed, worker);
-                observer.inferences(self.images.len());
+                observer.inferences(part.outcomes.images as usize);
                 part
             })
             .collect()
     }
 
-    /// Keeps the golden activations of these images.
-    fn record(&self, worker: &mut Worker) {
+    /// Keeps the golden activations of these images, and what proofs need of them, unless they are there.
+    fn record(&self, proofs: bool, worker: &mut Worker) {
         let Self { campaign, variant, images, .. } = self;
-        campaign.inputs.fill(images.clone(), worker.golden.input_mut(&variant.program, images.len()));
-        variant.record(&worker.weights, &mut worker.golden);
-        worker.faulty.follow(&variant.program, &worker.golden);
-        worker.recorded = images.clone();
+        let program = &variant.program;
+        if worker.recorded != *images {
+            campaign.inputs.fill(images.clone(), worker.golden.input_mut(program, images.len()));
+            variant.record(&worker.weights, &mut worker.golden);
+            worker.faulty.follow(program, &worker.golden);
+            worker.recorded = images.clone();
+            worker.margins = None;
+        }
+        if let (true, None, Some(masking)) = (proofs, &worker.margins, variant.masking()) {
+            worker.margins = Some(masking.batch(program, &variant.weights, &worker.golden));
+        }
     }
 
     /// Runs one trial and compares every output with the golden one.
     fn run_trial(&self, armed: &Armed, worker: &mut Worker) -> Part {
         let began = Instant::now();
-        let mut part = Part::default();
+        let mut part = Part { outcomes: Outcomes::new(self.campaign.records_confidence()), ..Part::default() };
+        let images = armed.images_in(self.images.clone());
         if armed.changes_nothing() {
-            self.images.clone().for_each(|image| self.classify(image, None, &mut part));
+            images.iter().for_each(|&image| self.classify(image, &Output::Golden, &mut part));
         } else if armed.anew {
-            self.run_anew(armed, worker, &mut part);
-        } else {
-            let own = armed.faults.has_transient().then(|| self.transient_sites(armed, &mut part));
-            let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
-            self.run_struck(armed, struck, worker, &mut part);
+            self.run_anew(armed, &images, worker, &mut part);
+        } else if self.manner == Manner::Whole {
+            strike(&armed.changes, &mut worker.weights);
+            for images in images.chunks(self.most) {
+                self.run_whole(armed, images, worker, &mut part);
+            }
+            undo(&armed.changes, &self.variant.weights, &mut worker.weights);
+        } else if !images.is_empty() {
+            strike(&armed.changes, &mut worker.weights);
+            self.run_beside_golden(armed, &images, worker, &mut part);
+            undo(&armed.changes, &self.variant.weights, &mut worker.weights);
         }
         part.cpu_seconds = began.elapsed().as_secs_f64();
         part
     }
 
-    /// The sites of each image, counting those that strike it alone.
-    fn transient_sites(&self, armed: &Armed, part: &mut Part) -> Vec<Vec<FaultSite>> {
+    /// The sites of some images, where they have any of their own; counts those.
+    fn transient_sites(
+        &self,
+        armed: &Armed,
+        images: impl Iterator<Item = usize>,
+        part: &mut Part,
+    ) -> Option<Vec<Vec<FaultSite>>> {
+        if !armed.faults.has_transient() {
+            return None;
+        }
         let permanent = armed.faults.permanent_sites();
         let sites = |image: usize| self.campaign.sites_of_image(armed.trial, &armed.faults, image as u64);
-        let own: Vec<Vec<FaultSite>> = self.images.clone().map(sites).collect();
+        let own: Vec<Vec<FaultSite>> = images.map(sites).collect();
         part.faults += own.iter().map(|sites| (sites.len() - permanent) as u64).sum::<u64>();
-        own
+        Some(own)
     }
 
-    fn run_struck(&self, armed: &Armed, struck: Struck<'_>, worker: &mut Worker, part: &mut Part) {
-        let Self { variant, images, .. } = self;
+    fn run_whole(&self, armed: &Armed, images: &[usize], worker: &mut Worker, part: &mut Part) {
+        let program = &self.variant.program;
+        let own = self.transient_sites(armed, images.iter().copied(), part);
+        let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
+        let whole = &mut worker.whole;
+        self.campaign.inputs.fill(images.iter().copied(), whole.input_mut(program, images.len()));
+        program.run_with(&worker.weights, whole, &mut self.variant.touch(struck));
+        let outputs = whole.output(program).chunks_exact(program.output_len());
+        images.iter().zip(outputs).for_each(|(&image, output)| self.classify(image, &Output::Logits(output), part));
+    }
+
+    fn run_beside_golden(&self, armed: &Armed, images: &[usize], worker: &mut Worker, part: &mut Part) {
+        let Self { variant, .. } = self;
         let program = &variant.program;
-        strike(&armed.changes, &mut worker.weights);
-        if self.beside_golden {
-            let all: Vec<usize> = (0..images.len()).collect();
-            let Worker { weights, golden, faulty, .. } = worker;
-            let mut touch = variant.touch_images(struck);
-            let beside = Beside { golden, proofs: None };
-            program.run_faulty(weights, &armed.origins, &all, beside, faulty, &mut touch);
-            for (place, image) in images.clone().enumerate() {
-                self.classify(image, faulty.output(program, place), part);
-            }
-        } else {
-            self.campaign.inputs.fill(images.clone(), worker.whole.input_mut(program, images.len()));
-            program.run_with(&worker.weights, &mut worker.whole, &mut variant.touch(struck));
-            let outputs = worker.whole.output(program).chunks_exact(program.output_len());
-            images.clone().zip(outputs).for_each(|(image, output)| self.classify(image, Some(output), part));
+        let Worker { weights, golden, faulty, margins, .. } = worker;
+        let proofs = variant.masking().zip(margins.as_ref()).filter(|_| self.proves());
+        // In the order of the batch: the touch finds an image's sites by its place there.
+        let own = armed.faults.has_transient().then(|| {
+            let mut own = vec![Vec::new(); self.images.len()];
+            let sites = self.transient_sites(armed, images.iter().copied(), part).unwrap_or_default();
+            images.iter().zip(sites).for_each(|(&image, sites)| own[self.place(image)] = sites);
+            own
+        });
+        let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
+        let changes = || armed.changes.iter().map(|change| (change.parameter, change.index, change.value));
+        let source = proofs
+            .filter(|_| own.is_none() && armed.activations.is_empty())
+            .and_then(|(masking, _)| masking.source(program, &variant.weights, changes()));
+        let masked: Vec<bool> = images
+            .iter()
+            .map(|&image| {
+                let known = source.as_ref().zip(proofs);
+                known.is_some_and(|(source, (masking, margins))| {
+                    margins.masks_source(masking, program, source, golden, self.place(image))
+                })
+            })
+            .collect();
+        let to_run: Vec<usize> =
+            images.iter().zip(&masked).filter(|(_, masked)| !**masked).map(|(&image, _)| self.place(image)).collect();
+        let mut touch = variant.touch_images(struck);
+        let beside = Beside { golden, proofs };
+        program.run_faulty(weights, &armed.origins, &to_run, beside, faulty, &mut touch);
+        for (&image, masked) in images.iter().zip(masked) {
+            let output = if masked { Output::Masked } else { Output::of(faulty, variant, self.place(image)) };
+            self.classify(image, &output, part);
         }
-        undo(&armed.changes, &variant.weights, &mut worker.weights);
+    }
+
+    /// An image's place in the batch.
+    fn place(&self, image: usize) -> usize {
+        image - self.images.start
+    }
+
+    fn proves(&self) -> bool {
+        self.manner == Manner::BesideGolden { proofs: true }
     }
 
     /// Runs a trial that strikes parameters anew for every image: one image after another.
-    fn run_anew(&self, armed: &Armed, worker: &mut Worker, part: &mut Part) {
+    fn run_anew(&self, armed: &Armed, images: &[usize], worker: &mut Worker, part: &mut Part) {
         let Self { variant, .. } = self;
-        let own = self.transient_sites(armed, part);
-        for (place, (image, sites)) in self.images.clone().zip(&own).enumerate() {
+        let own = self.transient_sites(armed, images.iter().copied(), part).unwrap_or_default();
+        for (&image, sites) in images.iter().zip(&own) {
             let changes: Vec<Change> = changes(&variant.memory, sites);
             let mut origins: Origins = variant.origins(&changes);
             for tap in sites.iter().filter_map(|site| variant.memory.tensor(site.tensor).tap()) {
                 origins.add_tap(&variant.program, tap);
             }
             strike(&changes, &mut worker.weights);
-            let Worker { weights, golden, faulty, .. } = worker;
-            let mut touch = variant.touch_images(Struck::Each(&own));
-            let beside = Beside { golden, proofs: None };
-            variant.program.run_faulty(weights, &origins, &[place], beside, faulty, &mut touch);
-            self.classify(image, faulty.output(&variant.program, place), part);
+            let Worker { weights, golden, faulty, margins, .. } = worker;
+            let proofs = variant.masking().zip(margins.as_ref()).filter(|_| self.proves());
+            let beside = Beside { golden, proofs };
+            let mut touch = variant.touch_images(Struck::All(sites));
+            variant.program.run_faulty(weights, &origins, &[self.place(image)], beside, faulty, &mut touch);
+            self.classify(image, &Output::of(faulty, variant, self.place(image)), part);
             undo(&changes, &variant.weights, weights);
         }
     }
 
-    /// Counts one image, given its output if it may differ from the golden one.
-    fn classify(&self, image: usize, faulty: Option<&[f32]>, part: &mut Part) {
+    /// Counts one image.
+    fn classify(&self, image: usize, output: &Output<'_>, part: &mut Part) {
         let classes = self.variant.program.output_len();
         let golden = &self.golden.logits[image * classes..][..classes];
-        let faulty = faulty.unwrap_or(golden);
-        self.campaign.classify_image(golden, image, faulty, &mut part.outcomes);
+        let faulty = match output {
+            Output::Masked => {
+                part.masked_proven += 1;
+                self.campaign.classify_masked(golden, image, &mut part.outcomes);
+                golden
+            }
+            Output::Golden => {
+                self.campaign.classify_image(golden, image, golden, &mut part.outcomes);
+                golden
+            }
+            Output::Logits(faulty) => {
+                self.campaign.classify_image(golden, image, faulty, &mut part.outcomes);
+                faulty
+            }
+        };
         if self.predictions {
             part.predictions.push(top_class(faulty).map(|class| class as u8));
         }

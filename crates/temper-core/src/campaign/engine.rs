@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::armed::Armed;
-use super::chunk::{Chunk, Part, Worker};
+use super::chunk::{Chunk, Manner, Part, Worker};
 use super::outcome::Outcomes;
 use super::pace::Pace;
 use super::plan::Trial;
@@ -38,12 +38,14 @@ pub struct RunOptions {
     pub memory: u64,
     /// The share of trials, 0..=1, that are run again by brute force, every image through the whole network, and compared.
     pub verify: f64,
+    /// Whether inferences may be left before their end where the golden top class provably stays; never where confidences are recorded.
+    pub proofs: bool,
 }
 
 impl Default for RunOptions {
-    /// One gibibyte; nothing is verified.
+    /// One gibibyte, nothing verified, proofs allowed.
     fn default() -> Self {
-        Self { memory: 1 << 30, verify: 0.0 }
+        Self { memory: 1 << 30, verify: 0.0, proofs: true }
     }
 }
 
@@ -81,10 +83,13 @@ struct Block<'a> {
     trials: &'a [Armed],
     /// Images that run together.
     chunk: usize,
-    /// For each stored network, whether its trials run beside golden activations.
-    beside_golden: Vec<bool>,
+    /// For each stored network, how its trials run.
+    manners: Vec<Manner>,
     predictions: bool,
 }
+
+/// Proofs pay where the work that they may spare is worth so many runs of every image.
+const PROOFS_WORTH: f64 = 40.0;
 
 impl Campaign<'_> {
     /// Runs without faults.
@@ -113,7 +118,7 @@ impl Campaign<'_> {
         while trials.peek().is_some() {
             let armed = self.next_block(&mut trials, pace.trials());
             let began = Instant::now();
-            let parts = self.run_block(golden, &armed, chunk, options.verify > 0.0, observer, &workers);
+            let parts = self.run_block(golden, &armed, chunk, options, observer, &workers);
             // What is not finished is not recorded.
             if observer.is_cancelled() {
                 return Ok(None);
@@ -151,7 +156,7 @@ impl Campaign<'_> {
         }
     }
 
-    /// Compares some images' outputs under a trial with the golden ones.
+    /// Compares some images' outputs under a trial with the golden ones, bits and confidences too.
     ///
     /// **Shapes**: `faulty` `[images, classes]`.
     pub(super) fn classify(
@@ -163,7 +168,7 @@ impl Campaign<'_> {
     ) -> Outcomes {
         let classes = faulty.len() / images.len();
         let expected = &golden.runs[self.variant_number(trial)].logits;
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = Outcomes::new(true);
         for (image, faulty) in images.zip(faulty.chunks_exact(classes)) {
             self.classify_image(&expected[image * classes..][..classes], image, faulty, &mut outcomes);
         }
@@ -182,13 +187,18 @@ impl Campaign<'_> {
         outcomes.count(golden, faulty, label, self.probabilities);
     }
 
+    /// Counts an image whose golden top class is known to stay on top.
+    pub(super) fn classify_masked(&self, golden: &[f32], image: usize, outcomes: &mut Outcomes) {
+        outcomes.count_masked(golden, self.inputs.dataset().labels()[image]);
+    }
+
     /// Runs a block; gives for every trial what came of it on all images.
     fn run_block(
         &self,
         golden: &Golden,
         trials: &[Armed],
         chunk: usize,
-        verifies: bool,
+        options: &RunOptions,
         observer: &dyn Observer,
         workers: &Workers,
     ) -> Vec<Part> {
@@ -196,8 +206,8 @@ impl Campaign<'_> {
         let block = Block {
             trials,
             chunk: chunk.min((MOST_SITES / sites.max(1)).max(1)),
-            beside_golden: (0..self.variants.len()).map(|number| self.is_golden_worth_it(number, trials)).collect(),
-            predictions: verifies || self.records_predictions(),
+            manners: (0..self.variants.len()).map(|number| self.manner(number, trials, options)).collect(),
+            predictions: options.verify > 0.0 || self.records_predictions(),
         };
         let tasks = block.tasks(self.images(), workers.0.len());
         let parts: Vec<Vec<Part>> = tasks
@@ -216,14 +226,24 @@ impl Campaign<'_> {
         whole
     }
 
-    /// Whether starting behind what faults leave alone saves more than computing the golden activations costs. Parameters struck
-    /// anew for every image always run beside them.
-    fn is_golden_worth_it(&self, number: usize, trials: &[Armed]) -> bool {
-        let program = &self.variants[number].program;
+    /// How the trials of a stored network run: beside golden activations if starting behind what faults leave alone saves more than
+    /// computing those costs; parameters struck anew for every image always do.
+    fn manner(&self, number: usize, trials: &[Armed], options: &RunOptions) -> Manner {
+        let variant = &self.variants[number];
         let mine = || trials.iter().filter(|armed| self.variant_number(armed.trial) == number);
-        let saved: u64 =
-            mine().filter_map(|armed| armed.origins.first()).map(|first| program.cost_before(first)).sum();
-        saved > program.cost() || mine().any(|armed| armed.anew)
+        let (mut saved, mut left) = (0.0, 0.0);
+        for armed in mine() {
+            let Some(first) = armed.origins.first() else { continue };
+            let share = armed.images.as_ref().map_or(1.0, |own| own.len() as f64 / self.images() as f64);
+            let behind = variant.program.cost_before(first) as f64 / variant.program.cost().max(1) as f64;
+            saved += share * behind;
+            left += share * (1.0 - behind);
+        }
+        if saved <= 1.0 && !mine().any(|armed| armed.anew) {
+            return Manner::Whole;
+        }
+        let proofs = options.proofs && !self.records_confidence() && left > PROOFS_WORTH;
+        Manner::BesideGolden { proofs: proofs && variant.masking().is_some() }
     }
 
     /// Runs some trials of a block on some images, those of each stored network together.
@@ -248,7 +268,8 @@ impl Campaign<'_> {
                 variant,
                 golden: &golden.runs[number],
                 images: images.clone(),
-                beside_golden: block.beside_golden[number],
+                manner: block.manners[number],
+                most: block.chunk,
                 predictions: block.predictions,
             };
             let worker = workers[number].get_or_insert_with(|| Worker::new(variant));
@@ -268,6 +289,7 @@ impl Campaign<'_> {
             faults: armed.faults.permanent_sites() as u64 + part.faults,
             outcomes: part.outcomes,
             predictions: self.records_predictions().then_some(part.predictions),
+            masked_proven: part.masked_proven,
             cpu_seconds: part.cpu_seconds,
         }
     }
@@ -276,10 +298,15 @@ impl Campaign<'_> {
 impl Block<'_> {
     /// What one thread does at a time: all trials on a chunk of images, or where there are few chunks some of the trials.
     fn tasks(&self, images: usize, threads: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let chunks = images.div_ceil(self.chunk);
+        let together = |armed: &Armed| armed.images.is_none();
+        let is_whole = |manner: &Manner| *manner == Manner::Whole;
+        // Trials of images of their own find them all in one range.
+        let scattered = self.manners.iter().all(is_whole) && !self.trials.iter().any(together);
+        let chunks = if scattered { 1 } else { images.div_ceil(self.chunk) };
         let groups = if threads == 1 { 1 } else { (4 * threads).div_ceil(chunks) };
         // Golden activations would be computed once for each of few trials.
-        let groups = groups.min(self.trials.len().div_ceil(8)).max(1);
+        let least = if scattered { 1 } else { 8 };
+        let groups = groups.min(self.trials.len().div_ceil(least)).max(1);
         // Chunks of equal size, and no thread without one where trials are not split.
         let even = if groups == 1 { chunks.next_multiple_of(threads) } else { chunks };
         let (size, share) = (images.div_ceil(even).max(1), self.trials.len().div_ceil(groups));

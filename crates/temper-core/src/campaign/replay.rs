@@ -25,14 +25,14 @@ pub struct Replay {
     pub masked_at: Option<String>,
 }
 
-/// How far a node's outputs depart from the golden ones, over all images.
+/// How far a node's outputs depart from the golden ones, over the trial's images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Departure {
     /// The node.
     pub node: String,
     /// Its kind.
     pub kind: &'static str,
-    /// Values over all images.
+    /// Values over the trial's images.
     pub values: u64,
     /// Those that differ from the golden ones in any bit.
     pub changed: u64,
@@ -105,20 +105,17 @@ impl Campaign<'_> {
         let nodes: Vec<NodeId> = (0..network.nodes().len()).map(NodeId).collect();
         let (program, weights) = Program::compile(network, &nodes, variant.memory.taps());
         let observed = Observed { campaign: self, trial, program, weights, nodes };
-        let images = self.images();
-        let one_by_one = self.strikes_parameters_anew(trial, &self.faults_of(trial));
-        let chunk = if one_by_one { 1 } else { chunk_size(&observed.program) };
-        let starts: Vec<usize> = (0..images).step_by(chunk).collect();
-        let parts: Vec<(Outcomes, Vec<Sums>)> = starts
+        let parts: Vec<(Outcomes, Vec<Sums>)> = observed
+            .chunks()
             .into_par_iter()
-            .map(|start| {
-                let part = observed.run(golden, start..images.min(start + chunk));
-                observer.inferences(images.min(start + chunk) - start);
+            .map(|images| {
+                let part = observed.run(golden, images.clone());
+                observer.inferences(images.len());
                 part
             })
             .collect();
         // Added in the order of the images, so that the sums do not depend on threads.
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = Outcomes::new(true);
         let mut sums = vec![Sums::default(); observed.nodes.len()];
         for (part, of_nodes) in &parts {
             outcomes += *part;
@@ -134,6 +131,17 @@ impl Campaign<'_> {
 }
 
 impl Observed<'_> {
+    /// The trial's images in parts that run together; single ones where it runs some only, or strikes each anew.
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let Self { campaign, trial, program, .. } = self;
+        if let Some(images) = campaign.images_of(*trial) {
+            return images.into_iter().map(|image| image..image + 1).collect();
+        }
+        let one_by_one = campaign.strikes_parameters_anew(*trial, &campaign.faults_of(*trial));
+        let (images, chunk) = (campaign.images(), if one_by_one { 1 } else { chunk_size(program) });
+        (0..images).step_by(chunk).map(|start| start..images.min(start + chunk)).collect()
+    }
+
     /// Outcomes and departures on some images.
     fn run(&self, golden: &Golden, images: Range<usize>) -> (Outcomes, Vec<Sums>) {
         let Self { campaign, trial, program, .. } = self;

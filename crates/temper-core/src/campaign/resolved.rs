@@ -2,9 +2,10 @@
 
 use super::error::CampaignError;
 use super::identity::Identity;
+use super::images::subset;
 use super::plan::{Plan, Trial};
 use super::resolver::{Conditions, Resolver};
-use super::spec::CampaignSpec;
+use super::spec::{CampaignSpec, RecordSpec};
 use super::variant::Variant;
 use crate::data::{Dataset, Inputs, Preprocessing};
 use crate::fault::{
@@ -19,7 +20,7 @@ pub struct Campaign<'a> {
     identity: Identity,
     plan: Plan,
     seed: u64,
-    predictions: bool,
+    record: RecordSpec,
     conditions: Vec<Resolved>,
     pub(super) variants: Vec<Variant>,
     pub(super) inputs: Inputs<'a>,
@@ -121,9 +122,15 @@ impl<'a> Campaign<'a> {
         variants[0].program.check_classes(data)?;
         Ok(Self {
             identity: Identity::new(spec, network, preprocessing, data, calibration),
-            plan: Plan { conditions: planned, precision: spec.trials.precision },
+            plan: Plan {
+                conditions: planned,
+                precision: spec.trials.precision,
+                images: data.len() as u64,
+                draw_images: spec.trials.images_of(data.len() as u64)?,
+                image_macs: network.total_multiply_accumulates(),
+            },
             seed: spec.seed,
-            predictions: spec.record.predictions,
+            record: spec.record,
             conditions: resolved,
             variants,
             inputs,
@@ -141,9 +148,16 @@ impl<'a> Campaign<'a> {
         &self.plan
     }
 
-    /// Number of images each trial runs.
+    /// Number of images there are; a trial runs all of them, or some.
     pub fn images(&self) -> usize {
         self.inputs.len()
+    }
+
+    /// The places among the campaign's images of those that a trial runs, ascending; `None` for all of them. A pure function of the campaign's
+    /// seed, the trial's draw and its number of images: the same under every condition.
+    pub fn images_of(&self, trial: Trial) -> Option<Vec<usize>> {
+        let count = trial.images as usize;
+        (count < self.images()).then(|| subset(self.seed, trial.draw, count, self.images()))
     }
 
     /// Number of ways in which the conditions store the network: so many golden runs there are.
@@ -177,7 +191,11 @@ impl<'a> Campaign<'a> {
     }
 
     pub(super) fn records_predictions(&self) -> bool {
-        self.predictions
+        self.record.predictions
+    }
+
+    pub(super) fn records_confidence(&self) -> bool {
+        self.record.confidence
     }
 
     /// The faults of a trial: a pure function of the campaign's seed and the trial's id.
@@ -247,13 +265,18 @@ impl<'a> Campaign<'a> {
         faults.has_transient().then(|| self.sites_of_image(trial, &faults, image))
     }
 
-    /// The faults of a trial as rows of a list, fault after fault; those drawn anew once for every image.
+    /// The faults of a trial as rows of a list, fault after fault; those drawn anew once for every image that it runs.
     pub fn listed_faults(&self, trial: Trial) -> FaultList {
         let memory = &self.variant_of(trial).memory;
         let row = |image, site: &FaultSite| ListedFault::of_site(memory, None, image, site);
         let faults = self.faults_of(trial);
-        let images = if faults.has_transient() { self.images() as u64 } else { 0 };
-        let by_image: Vec<_> = (0..images).map(|image| self.sites_by_fault(trial, &faults, image)).collect();
+        let images: Vec<u64> = match self.images_of(trial) {
+            _ if !faults.has_transient() => Vec::new(),
+            Some(images) => images.into_iter().map(|image| image as u64).collect(),
+            None => (0..self.images() as u64).collect(),
+        };
+        let sites_by_fault = |&image: &u64| (image, self.sites_by_fault(trial, &faults, image));
+        let by_image: Vec<_> = images.iter().map(sites_by_fault).collect();
         let rows = |(i, fault): (usize, &Struck)| -> FaultList {
             match fault {
                 Struck::Listed(listed) => {
@@ -263,12 +286,10 @@ impl<'a> Campaign<'a> {
                     faults.faults[i].every_image.iter().map(|site| row(None, site)).collect()
                 }
                 Struck::Drawn(_) => {
-                    let images = (0..).zip(&by_image);
-                    images
-                        .flat_map(|(image, by_fault)| {
-                            by_fault[i].iter().map(move |site| row(Some(image), site))
-                        })
-                        .collect()
+                    let of_image = |(image, by_fault): &(u64, Vec<Vec<FaultSite>>)| -> FaultList {
+                        by_fault[i].iter().map(|site| row(Some(*image), site)).collect()
+                    };
+                    by_image.iter().flat_map(of_image).collect()
                 }
             }
         };

@@ -97,6 +97,8 @@ impl CalibrationSpec {
 pub struct RecordSpec {
     /// The top class of every image.
     pub predictions: bool,
+    /// Bits and confidences: `masked_exact`, `sdc10` and `sdc20`. Every output is then computed, which takes longer.
+    pub confidence: bool,
 }
 
 impl RecordSpec {

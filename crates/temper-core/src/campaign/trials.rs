@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::images::{DrawImages, PILOT_IMAGES};
 use super::spec::SpecError;
 use crate::statistics::{Guard, Looks, StatisticsError, StoppingRule, sample_size, table_quantile};
 
-/// `[trials]`: exactly one of its fields.
+/// `[trials]`: exactly one of `count`, `precision`, `statistical` and `exhaustive`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrialsSpec {
@@ -21,6 +22,10 @@ pub struct TrialsSpec {
     /// Every single fault there is, if `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exhaustive: Option<bool>,
+    /// How many images each draw of `count` or `precision` runs. If absent, all for `count`, and for `precision` as many as give it for the
+    /// least cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<DrawImages>,
 }
 
 /// Draws until the half-width of the interval of the mean accuracy is small enough.
@@ -114,6 +119,7 @@ impl TrialsSpec {
                 "expected true; for anything else give count".to_owned(),
             );
         }
+        self.check_images()?;
         let open = |value: f64| value > 0.0 && value < 1.0;
         if let Some(precision) = self.precision {
             precision
@@ -138,6 +144,39 @@ impl TrialsSpec {
                 .map_err(|source| SpecError::value(&["trials", "statistical"], source.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Nothing if `images` goes with the rest.
+    fn check_images(&self) -> Result<(), SpecError> {
+        let reason = match self.images {
+            Some(DrawImages::Count(images @ 0..=1)) => format!("expected at least 2, found {images}"),
+            Some(DrawImages::Auto) if self.precision.is_none() => {
+                "\"auto\" chooses the images for a precision: give one, or a number of images".to_owned()
+            }
+            Some(_) if self.statistical.is_some() || self.exhaustive.is_some() => {
+                "statistical and exhaustive campaigns look for any image that changes, so they run all of them; leave images out"
+                    .to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(SpecError::value(&["trials", "images"], reason))
+    }
+
+    /// How many of all images each draw runs; of few images all.
+    ///
+    /// # Errors
+    /// When more are wanted than there are.
+    pub(super) fn images_of(&self, all: u64) -> Result<DrawImages, SpecError> {
+        let usual = if self.precision.is_some() { DrawImages::Auto } else { DrawImages::All };
+        match self.images.unwrap_or(usual) {
+            DrawImages::Count(images) if images > all => {
+                let reason = format!("expected at most {all}, as many as there are; found {images}");
+                Err(SpecError::value(&["trials", "images"], reason))
+            }
+            DrawImages::Count(images) if images == all => Ok(DrawImages::All),
+            DrawImages::Auto if all <= PILOT_IMAGES => Ok(DrawImages::All),
+            images => Ok(images),
+        }
     }
 
     pub(super) fn sampling(&self) -> Sampling {

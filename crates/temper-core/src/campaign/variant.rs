@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::data::Inputs;
 use crate::execution::{
-    Extent, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct, logits_with,
+    Extent, Masking, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct, logits_with,
 };
 use crate::fault::{Change, FaultSite, strike_activations};
 use crate::memory::{Calibration, Memory, Part, TensorId};
+use crate::number::NumberFormat;
 
 /// A stored network and its program.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Variant {
     pub(super) program: Program,
     /// The parameters without faults.
     pub(super) weights: Weights,
+    /// How far differences travel; found when first needed.
+    masking: OnceLock<Option<Masking>>,
 }
 
 /// The fault-free run of a stored network.
@@ -52,7 +56,20 @@ impl Variant {
             None => Vec::new(),
         };
         memory.calibrate(seen);
-        Self { memory, program, weights }
+        Self { memory, program, weights, masking: OnceLock::new() }
+    }
+
+    /// How far differences travel, if anything can be said of that.
+    pub(super) fn masking(&self) -> Option<&Masking> {
+        let find = || {
+            let is_exact = |tap: TapId| {
+                let format = self.memory.tensor(self.memory.at_tap(tap)).format;
+                matches!(format, NumberFormat::F32 | NumberFormat::F64)
+            };
+            let masking = Masking::new(&self.program, &self.weights, &is_exact);
+            masking.is_useful(&self.program).then_some(masking)
+        };
+        self.masking.get_or_init(find).as_ref()
     }
 
     /// Runs without faults.

@@ -1,7 +1,5 @@
 //! Trust: trials again, by brute force.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -54,15 +52,13 @@ impl Campaign<'_> {
 
     fn verify_trial(&self, armed: &Armed, part: &Part) -> Result<(), Mismatch> {
         let chunk = if armed.anew { 1 } else { chunk_size(&self.variant_of(armed.trial).program) };
-        let starts: Vec<usize> = (0..self.images()).step_by(chunk).collect();
-        let expected: Vec<Option<u8>> = starts
-            .into_par_iter()
-            .flat_map_iter(|start| self.brute_force(armed, start..self.images().min(start + chunk)))
-            .collect();
+        let images = armed.images_in(0..self.images());
+        let expected: Vec<Option<u8>> =
+            images.par_chunks(chunk).flat_map_iter(|images| self.brute_force(armed, images)).collect();
         let pairs = part.predictions.iter().zip(&expected);
-        match pairs.enumerate().find(|(_, (found, expected))| found != expected) {
+        match images.iter().zip(pairs).find(|(_, (found, expected))| found != expected) {
             None => Ok(()),
-            Some((image, (&found, &expected))) => {
+            Some((&image, (&found, &expected))) => {
                 let trial = armed.trial;
                 let (condition, draw) = (trial.condition, trial.draw);
                 Err(Mismatch { trial: trial.id, condition, draw, image, found, expected })
@@ -71,16 +67,16 @@ impl Campaign<'_> {
     }
 
     /// The top classes of some images under a trial: with parameters of their own, through the whole network.
-    fn brute_force(&self, armed: &Armed, images: Range<usize>) -> Vec<Option<u8>> {
+    fn brute_force(&self, armed: &Armed, images: &[usize]) -> Vec<Option<u8>> {
         let variant = self.variant_of(armed.trial);
         let program = &variant.program;
-        let of_image = |image: usize| self.sites_of_image(armed.trial, &armed.faults, image as u64);
-        let sites: Vec<Vec<FaultSite>> = images.clone().map(of_image).collect();
+        let of_image = |&image: &usize| self.sites_of_image(armed.trial, &armed.faults, image as u64);
+        let sites: Vec<Vec<FaultSite>> = images.iter().map(of_image).collect();
         let mut weights = variant.weights.clone();
         // Where parameters are struck anew for every image, there is one image.
         strike(&changes(&variant.memory, &sites[0]), &mut weights);
         let mut workspace = Workspace::new(program);
-        self.inputs.fill(images.clone(), workspace.input_mut(program, images.len()));
+        self.inputs.fill(images.iter().copied(), workspace.input_mut(program, images.len()));
         program.run_with(&weights, &mut workspace, &mut variant.touch(Struck::Each(&sites)));
         let outputs = workspace.output(program).chunks_exact(program.output_len());
         outputs.map(|output| top_class(output).map(|class| class as u8)).collect()

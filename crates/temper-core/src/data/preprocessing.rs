@@ -165,11 +165,11 @@ impl<'a> Inputs<'a> {
 
     /// Writes the inputs of `images` one after another into `out`.
     ///
-    /// **Shapes**: `out` holds `images.len()` inputs of the layout's shape.
-    pub fn fill(&self, images: std::ops::Range<usize>, out: &mut [f32]) {
+    /// **Shapes**: `out` holds as many inputs of the layout's shape.
+    pub fn fill(&self, images: impl IntoIterator<Item = usize>, out: &mut [f32]) {
         let [c, h, w] = self.data.shape();
         let plane = h * w;
-        for (index, out) in images.zip(out.chunks_exact_mut(c * plane)) {
+        for (index, out) in images.into_iter().zip(out.chunks_exact_mut(c * plane)) {
             let image = self.data.image(index);
             for (channel, (pixels, table)) in image.chunks_exact(plane).zip(&self.tables).enumerate() {
                 let (start, step) = match self.layout {

@@ -25,6 +25,11 @@ pub fn condition_stream(campaign_seed: u64, condition: u64) -> impl Rng {
     stream([campaign_seed, u64::MAX], condition)
 }
 
+/// The random stream by which a draw chooses its images; the same under every condition.
+pub fn subset_stream(campaign_seed: u64, draw: u64) -> impl Rng {
+    stream([campaign_seed, u64::MAX - 1], draw)
+}
+
 fn stream(words: [u64; 2], number: u64) -> impl Rng {
     let mut key = [0; 32];
     for (bytes, word) in key.chunks_exact_mut(8).zip(words) {

@@ -19,7 +19,7 @@ mod resolve;
 mod spec;
 mod strike;
 
-pub use draw::{FaultSite, condition_stream, image_stream, trial_stream};
+pub use draw::{FaultSite, condition_stream, image_stream, subset_stream, trial_stream};
 pub use error::FaultError;
 pub use error_model::{Damage, ErrorModel, Mode, Reading, RelativeTo};
 pub use list::{

@@ -17,6 +17,11 @@ impl Network {
         };
         outputs * inputs
     }
+
+    /// [`multiply_accumulates`](Self::multiply_accumulates) of all nodes.
+    pub fn total_multiply_accumulates(&self) -> u64 {
+        (0..self.nodes().len()).map(|node| self.multiply_accumulates(NodeId(node))).sum()
+    }
 }
 
 #[cfg(test)]
@@ -28,7 +33,7 @@ mod tests {
     fn costs_are_those_counted_by_hand() {
         let total = |family| {
             let network = Architecture::new(family).build().expect("a sound architecture");
-            (0..network.nodes().len()).map(|i| network.multiply_accumulates(NodeId(i))).sum::<u64>()
+            network.total_multiply_accumulates()
         };
         // 28·28·6·25 + 10·10·16·150 + 400·120 + 120·84 + 84·10
         assert_eq!(total(Family::Lenet5), 117_600 + 240_000 + 48_000 + 10_080 + 840);

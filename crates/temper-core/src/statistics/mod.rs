@@ -7,7 +7,7 @@
 //!   [`stratified_fraction`]);
 //! - a share: [`Proportion`], [`yield_at_least`], [`stratified_share`], and failures in time ([`fit_total`]);
 //! - two means: [`paired()`], [`unpaired`], and many such tests at once ([`holm()`]);
-//! - how many: [`sample_size()`] before a campaign, [`StoppingRule`] during one.
+//! - how many: [`sample_size()`] before a campaign, [`StoppingRule`] during one, and of how many images ([`Pilot`]).
 
 mod beta;
 mod bootstrap;
@@ -25,6 +25,7 @@ mod sample_size;
 mod sequential;
 mod strata;
 mod student;
+mod two_stage;
 mod wilcoxon;
 mod yields;
 
@@ -40,5 +41,6 @@ pub use recombine::{IntervalEstimate, fraction_interval, stratified_fraction, st
 pub use sample_size::{margin, normal_quantile, sample_size, table_quantile, unrounded_sample_size};
 pub use sequential::{Decision, Guard, Looks, StoppingRule};
 pub use strata::{StratifiedMean, Stratum, stratified_mean};
+pub use two_stage::{ImageChoice, LEAST_IMAGES, Pilot, SubsampledDraw, VarianceComponents};
 pub use wilcoxon::{NullDistribution, SignedRank};
 pub use yields::yield_at_least;

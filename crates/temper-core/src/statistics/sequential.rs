@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{StatisticsError, check_confidence, check_fraction};
+use super::error::{StatisticsError, check_confidence};
 use super::estimate::{Estimate, t_interval};
+use super::student::two_sided_quantile;
 
 /// The numbers of draws at which a campaign may stop: `min`, then each half as many again (rounded up), last `max`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,8 +50,9 @@ impl Looks {
 ///
 /// Whatever the distribution, of n draws the chips below the smallest have a share of more than `q = 1 − ε^(1/n)` with a
 /// probability of at most ε, and so have those above the largest (Wilks, "Determination of sample sizes for setting tolerance
-/// limits", *Annals of Mathematical Statistics* 12, 1941; the "rule of three" is q ≈ 3/n for ε = 5 %). Accuracies lie in 0..=1,
-/// so chips not met can move the mean m by no more than `q m` down and `q (1 − m)` up, and the interval is widened by as much.
+/// limits", *Annals of Mathematical Statistics* 12, 1941; the "rule of three" is q ≈ 3/n for ε = 5 %). Where draws lie in a..=b
+/// (accuracies: 0..=1), those not met can move the mean m by no more than `q (m − a)` down and `q (b − m)` up, and the interval is
+/// widened by as much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guard {
@@ -70,6 +72,7 @@ pub struct StoppingRule {
     half_width: f64,
     confidence: f64,
     guard: Guard,
+    range: (f64, f64),
 }
 
 /// What a [`StoppingRule`] says.
@@ -113,7 +116,14 @@ impl StoppingRule {
                 expected,
             });
         }
-        Ok(Self { looks, half_width, confidence, guard })
+        Ok(Self { looks, half_width, confidence, guard, range: (0.0, 1.0) })
+    }
+
+    /// The same for draws that lie in `low..=high` instead of 0..=1, such as an accuracy estimated on part of the images. Only the
+    /// [`Guard`] depends on it.
+    #[must_use]
+    pub fn with_range(self, low: f64, high: f64) -> Self {
+        Self { range: (low, high), ..self }
     }
 
     /// The looks.
@@ -121,12 +131,17 @@ impl StoppingRule {
         &self.looks
     }
 
-    /// What to do after these accuracies (0..=1), in the order of their draws: a pure function of the first of them, up to the
+    /// The half-width at which it stops, a fraction.
+    pub(super) fn half_width(&self) -> f64 {
+        self.half_width
+    }
+
+    /// What to do after these accuracies (0..=1, or in the rule's range), in the order of their draws: a pure function of the first of them, up to the
     /// look at which the rule says stop. However many more have been made meanwhile, and by how many threads, the answer is the
     /// same.
     ///
     /// # Errors
-    /// If an accuracy is no fraction.
+    /// If an accuracy lies outside the range.
     pub fn decide(&self, accuracies: &[f64]) -> Result<Decision, StatisticsError> {
         let Looks { draws: looks } = &self.looks;
         let reached = looks.partition_point(|&look| look <= accuracies.len());
@@ -142,27 +157,65 @@ impl StoppingRule {
 
     /// The interval at a look, widened as the guard says, and how far it reaches to the farther side.
     fn look(&self, drawn: &[f64]) -> Result<(Estimate, f64), StatisticsError> {
-        for &accuracy in drawn {
-            check_fraction("an accuracy", accuracy)?;
+        let (lowest, highest) = self.range;
+        let is_possible = |value: f64| value >= lowest - ROUNDING && value <= highest + ROUNDING;
+        if let Some(&found) = drawn.iter().find(|value| !is_possible(**value)) {
+            let expected = "a fraction from 0 to 1, or as near to it as its images allow";
+            return Err(StatisticsError::OutOfRange { name: "an accuracy", found, expected });
         }
-        let error = 1.0 - self.looks.look_confidence(self.confidence);
         let all_equal = drawn.iter().all(|accuracy| *accuracy == drawn[0]);
+        let Levels { t, unseen } = self.levels(drawn.len(), all_equal);
+        let found = t_interval(drawn, t);
+        // Without an interval the level was so high that the looks' own rounds to 1.
+        let too_high = StatisticsError::Confidence { found: self.confidence };
+        let (estimate, (low, high)) =
+            found.and_then(|found| Some((found, found.interval?))).ok_or(too_high)?;
+        let (low, high) =
+            (low - unseen * (estimate.mean - lowest), high + unseen * (highest - estimate.mean));
+        let half_width = f64::max(estimate.mean - low, high - estimate.mean);
+        let estimate = Estimate { interval: Some((low, high)), confidence: self.confidence, ..estimate };
+        Ok((estimate, half_width))
+    }
+
+    /// What the interval at a look after so many draws is made of.
+    fn levels(&self, draws: usize, all_equal: bool) -> Levels {
+        let error = 1.0 - self.looks.look_confidence(self.confidence);
         let (t_error, unseen_error) = match self.guard {
             _ if all_equal => (error, Some(error / 2.0)),
             Guard::EqualDraws => (error, None),
             Guard::UnseenOutcomes => (error / 2.0, Some(error / 4.0)),
         };
-        let unseen = unseen_error.map_or(0.0, |error| unseen_share(drawn.len(), error));
-        let found = t_interval(drawn, 1.0 - t_error);
-        // Without an interval the level was so high that the looks' own rounds to 1.
-        let too_high = StatisticsError::Confidence { found: self.confidence };
-        let (estimate, (low, high)) =
-            found.and_then(|found| Some((found, found.interval?))).ok_or(too_high)?;
-        let (low, high) = (low - unseen * estimate.mean, high + unseen * (1.0 - estimate.mean));
-        let half_width = f64::max(estimate.mean - low, high - estimate.mean);
-        let estimate = Estimate { interval: Some((low, high)), confidence: self.confidence, ..estimate };
-        Ok((estimate, half_width))
+        Levels { t: 1.0 - t_error, unseen: unseen_error.map_or(0.0, |error| unseen_share(draws, error)) }
     }
+
+    /// How far the interval is expected to reach to the farther side after so many draws with this mean, for each standard error of the
+    /// mean; `None` if the level is so high that there is no interval.
+    pub(super) fn expected_half_widths(
+        &self,
+        draws: usize,
+        mean: f64,
+        standard_errors: &[f64],
+    ) -> Option<Vec<f64>> {
+        let (lowest, highest) = self.range;
+        let farther = f64::max(mean - lowest, highest - mean);
+        let [equal, varying] = [true, false].map(|all_equal| self.levels(draws, all_equal));
+        let t = two_sided_quantile(draws - 1, varying.t)?;
+        let reach = |&error: &f64| {
+            if error > 0.0 { t * error + varying.unseen * farther } else { equal.unseen * farther }
+        };
+        Some(standard_errors.iter().map(reach).collect())
+    }
+}
+
+/// By what rounding may put an accuracy outside its range.
+const ROUNDING: f64 = 1e-9;
+
+/// What an interval is made of.
+struct Levels {
+    /// Level of the t interval.
+    t: f64,
+    /// The q of [`Guard`] by which it is widened.
+    unseen: f64,
 }
 
 /// The q of [`Guard`]: the share beyond an extreme of n draws that is exceeded with a probability of at most `error`.

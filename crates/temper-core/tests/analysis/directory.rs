@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use temper_core::campaign::{
-    CampaignInfo, CampaignSpec, Condition, FORMAT_VERSION, GoldenInfo, Identity, Outcomes, Plan, Swept,
-    SweptValue, TrialRecord,
+    CampaignInfo, CampaignSpec, Condition, DrawImages, FORMAT_VERSION, GoldenInfo, Identity, Outcomes, Plan,
+    Swept, SweptValue, TrialRecord,
 };
 
 /// A campaign and its records.
@@ -60,7 +60,13 @@ impl Directory {
             format_version: FORMAT_VERSION,
             identity: Identity { campaign: hash(), spec: hash(), network: hash(), data: hash() },
             model_file: PathBuf::from("digits-cnn.safetensors"),
-            plan: Plan { conditions, precision: spec.trials.precision },
+            plan: Plan {
+                conditions,
+                precision: spec.trials.precision,
+                images: golden[0].images,
+                draw_images: spec.trials.images.unwrap_or(DrawImages::All),
+                image_macs: 1_000_000,
+            },
             spec,
             golden,
         };
@@ -100,7 +106,15 @@ impl Directory {
 /// A draw whose golden run is right for all `images`, of which `sdc` become wrong.
 pub(crate) fn lost(images: u64, sdc: u64) -> Outcomes {
     let left = images - sdc;
-    Outcomes { images, correct: left, masked: left, sdc, critical: sdc, ..Outcomes::default() }
+    Outcomes {
+        images,
+        correct: left,
+        golden_correct: images,
+        masked: left,
+        sdc,
+        critical: sdc,
+        ..Outcomes::default()
+    }
 }
 
 pub(crate) fn close(found: f64, expected: f64) {

@@ -179,7 +179,7 @@ fn in_top_5(output: &[f32], class: usize) -> bool {
 
 /// Outcomes counted from their definitions.
 pub fn count(golden: &[f32], faulty: &[f32], labels: &[u8], softmax: bool) -> Outcomes {
-    let mut outcomes = Outcomes { images: labels.len() as u64, ..Outcomes::default() };
+    let mut outcomes = Outcomes { images: labels.len() as u64, ..Outcomes::new(true) };
     let classes = golden.len() / labels.len();
     for ((golden, faulty), &label) in
         golden.chunks_exact(classes).zip(faulty.chunks_exact(classes)).zip(labels)
@@ -188,6 +188,7 @@ pub fn count(golden: &[f32], faulty: &[f32], labels: &[u8], softmax: bool) -> Ou
         let label = usize::from(label);
         let (found, right) = (top_class(faulty), top_class(faulty) == Some(label));
         outcomes.correct += u64::from(right);
+        outcomes.golden_correct += u64::from(class == label);
         outcomes.critical += u64::from(class == label && !right);
         if faulty.iter().any(|value| value.is_nan() || value.is_infinite()) {
             outcomes.due += 1;
@@ -196,12 +197,13 @@ pub fn count(golden: &[f32], faulty: &[f32], labels: &[u8], softmax: bool) -> Ou
         let top = found.expect("all outputs are finite");
         let (before, after) = (confidence(golden, class, softmax), confidence(faulty, top, softmax));
         let moved = (after / before - 1.0).abs();
-        outcomes.sdc10 += u64::from(moved > 0.1);
-        outcomes.sdc20 += u64::from(moved > 0.2);
+        outcomes.sdc10 = outcomes.sdc10.map(|count| count + u64::from(moved > 0.1));
+        outcomes.sdc20 = outcomes.sdc20.map(|count| count + u64::from(moved > 0.2));
         if top == class {
             outcomes.masked += 1;
             let bits = |output: &[f32]| output.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            outcomes.masked_exact += u64::from(bits(golden) == bits(faulty));
+            let equal = u64::from(bits(golden) == bits(faulty));
+            outcomes.masked_exact = outcomes.masked_exact.map(|count| count + equal);
         } else {
             outcomes.sdc += 1;
             outcomes.sdc5 += u64::from(!in_top_5(faulty, class));

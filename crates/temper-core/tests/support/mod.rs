@@ -94,7 +94,11 @@ pub fn bind<'a>(
 /// A campaign on the digits, from all but its seed, model and data.
 pub fn campaign(toml: &str) -> CampaignSpec {
     let head = "seed = 11\nmodel.file = \"digits-cnn.safetensors\"\ndata.set = \"digits\"\n";
-    CampaignSpec::parse(&format!("{head}{toml}")).unwrap_or_else(|error| panic!("{toml}\n{error}"))
+    let mut spec =
+        CampaignSpec::parse(&format!("{head}{toml}")).unwrap_or_else(|error| panic!("{toml}\n{error}"));
+    // Every count is compared.
+    spec.record.confidence = true;
+    spec
 }
 
 /// Every parameter's bits in `weights`, in the order of the network's parameters.

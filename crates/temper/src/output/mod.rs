@@ -1,6 +1,7 @@
 //! What is shown and exported of a campaign's records.
 
 pub(crate) mod export;
+pub(crate) mod images;
 pub(crate) mod plot;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -8,8 +8,12 @@ use temper_core::analysis::{AccuracyFloor, ConditionSummary, SummaryOptions, sam
 use temper_core::campaign::CampaignDir;
 use temper_core::statistics::Proportion;
 
+use super::images::{prefix, reason};
 use super::table::{Table, grouped, percent};
 use crate::cli::print_json;
+
+/// Choices of images shown; a sweep of every layer and bit has many.
+const CHOICES_SHOWN: usize = 8;
 
 /// What a campaign's records amount to so far.
 #[derive(Debug, Serialize)]
@@ -45,7 +49,7 @@ impl CampaignReport {
                 .collect()
         });
         let recorded = records.by_trial.len() as u64;
-        let pending = info.plan.missing(&records.by_trial);
+        let pending = info.schedule(&records.by_trial).missing();
         Ok(Self {
             campaign: info.identity.campaign.clone(),
             complete: pending == 0,
@@ -75,6 +79,10 @@ impl CampaignReport {
         let interval = self.interval();
         let mut headings =
             vec!["draws", "faults", "accuracy", &interval, "std", "worst", "drop", "sdc", "critical", "due"];
+        let part = self.part_of_images();
+        if part {
+            headings.insert(1, "inferences");
+        }
         let (low, high) = self.golden();
         if low < high {
             headings.insert(0, "golden");
@@ -86,7 +94,11 @@ impl CampaignReport {
         for (i, summary) in self.conditions.iter().enumerate() {
             let mut row = swept(summary);
             row.extend((low < high).then(|| format!("{:.4}", summary.golden_accuracy)));
-            row.extend(draws_row(summary));
+            let mut figures = draws_row(summary);
+            if part {
+                figures.insert(1, grouped(summary.outcomes.images));
+            }
+            row.extend(figures);
             if let Some(yields) = &self.yields {
                 row.extend(yields[i].map_or([String::new(), String::new()], |share| {
                     let (low, high) = share.clopper_pearson;
@@ -101,6 +113,35 @@ impl CampaignReport {
             out,
             "accuracy, interval (Student t), std and worst are over draws; sdc, critical and due are shares of inferences"
         )?;
+        if part {
+            writeln!(
+                out,
+                "draws ran part of the images: accuracy is estimated for all of them, std is that between chips"
+            )?;
+        }
+        self.print_choices(out)
+    }
+
+    /// Whether any draw ran part of the images only.
+    fn part_of_images(&self) -> bool {
+        let all = |summary: &ConditionSummary| {
+            summary
+                .accuracy
+                .is_none_or(|accuracy| summary.outcomes.images == accuracy.draws as u64 * self.images)
+        };
+        !self.conditions.iter().all(all)
+    }
+
+    /// How many images were chosen, and why.
+    fn print_choices(&self, out: &mut dyn Write) -> Result<()> {
+        let chosen =
+            || self.conditions.iter().filter_map(|summary| Some((summary, summary.images.as_ref()?)));
+        for (summary, choice) in chosen().take(CHOICES_SHOWN) {
+            writeln!(out, "{}{}", prefix(&summary.condition), reason(choice, self.images))?;
+        }
+        if let Some(more) = chosen().count().checked_sub(CHOICES_SHOWN).filter(|more| *more > 0) {
+            writeln!(out, "… and {} choices of images more; --json shows all", grouped(more as u64))?;
+        }
         Ok(())
     }
 
@@ -172,8 +213,8 @@ fn draws_row(summary: &ConditionSummary) -> Vec<String> {
         format!("{:.1}", summary.mean_faults),
         format!("{:.4}", accuracy.mean),
         accuracy.interval.map_or("-".to_owned(), |(low, high)| format!("{low:.4}..{high:.4}")),
-        accuracy.std.map_or("-".to_owned(), |std| format!("{std:.4}")),
-        format!("{:.4}", accuracy.min),
+        summary.chip_std.map_or("-".to_owned(), |std| format!("{std:.4}")),
+        summary.worst.map_or("-".to_owned(), |worst| format!("{:.4}", worst.accuracy)),
         signed(summary.golden_accuracy - accuracy.mean),
         share(outcomes.sdc),
         share(outcomes.critical),

@@ -93,6 +93,22 @@ pub enum StoreError {
         /// The trial it names.
         trial: u64,
     },
+    /// A record on another number of images than its trial has.
+    #[error(
+        "{path}, line {line}: trial {trial} ran on {images} images, which is not what the plan or its pilot says; \
+         remove the file to run its trials again",
+        path = path.display()
+    )]
+    Images {
+        /// The log.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The trial.
+        trial: u64,
+        /// The images it ran.
+        images: u64,
+    },
     /// Two records of one trial that contradict each other.
     #[error(
         "two records of trial {trial} disagree: {first_path}, line {first_line}, and {path}, line {line}; \

@@ -31,7 +31,7 @@ impl CampaignDir {
         for other in others {
             reader.read(other)?;
         }
-        let records = reader.finish();
+        let records = reader.finish()?;
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(io_error("create", parent))?;
         }

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::plan::{Plan, Trial};
+use super::super::plan::Trial;
 use super::super::record::{RecordError, TrialRecord};
 use super::error::{StoreError, io_error};
 use super::{CampaignDir, CampaignInfo, LOG_EXTENSION, SHARDS, sorted_entries};
@@ -21,8 +21,7 @@ pub struct Records {
 
 /// Collects the records of one campaign from one directory or several.
 pub(super) struct Reader<'a> {
-    campaign: &'a str,
-    plan: &'a Plan,
+    info: &'a CampaignInfo,
     logs: Vec<PathBuf>,
     known: BTreeMap<u64, Known>,
     torn: usize,
@@ -38,8 +37,7 @@ struct Known {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(info: &'a CampaignInfo) -> Self {
-        let campaign = &info.identity.campaign;
-        Self { campaign, plan: &info.plan, logs: Vec::new(), known: BTreeMap::new(), torn: 0 }
+        Self { info, logs: Vec::new(), known: BTreeMap::new(), torn: 0 }
     }
 
     /// Reads all logs of a directory. Hidden files are nobody's; so is what does not have a log's extension.
@@ -60,9 +58,17 @@ impl<'a> Reader<'a> {
     }
 
     /// All records read.
-    pub(super) fn finish(self) -> Records {
+    pub(super) fn finish(self) -> Result<Records, StoreError> {
+        let place = |known: &Known| (known.log, known.line);
+        let places: BTreeMap<u64, _> =
+            self.known.iter().map(|(&trial, known)| (trial, place(known))).collect();
         let by_trial = self.known.into_iter().map(|(trial, known)| (trial, known.record)).collect();
-        Records { by_trial, torn: self.torn }
+        if let Some(record) = self.info.schedule(&by_trial).misfit() {
+            let (log, line) = places[&record.trial];
+            let (path, trial, images) = (self.logs[log].clone(), record.trial, record.outcomes.images);
+            return Err(StoreError::Images { path, line, trial, images });
+        }
+        Ok(Records { by_trial, torn: self.torn })
     }
 
     fn read_log(&mut self, path: PathBuf) -> Result<(), StoreError> {
@@ -92,18 +98,20 @@ impl<'a> Reader<'a> {
 
     /// Adds a record of the last log.
     fn add(&mut self, record: TrialRecord, line: usize) -> Result<(), StoreError> {
-        let trial = Trial { id: record.trial, condition: record.condition, draw: record.draw };
-        if record.campaign != self.campaign || !self.plan.contains(&trial) {
-            return Err(StoreError::Stray { path: self.last_log(), line, trial: trial.id });
+        let is_of_plan = |trial: Trial| (trial.condition, trial.draw) == (record.condition, record.draw);
+        if record.campaign != self.info.identity.campaign
+            || !self.info.plan.find(record.trial).is_some_and(is_of_plan)
+        {
+            return Err(StoreError::Stray { path: self.last_log(), line, trial: record.trial });
         }
         let log = self.logs.len() - 1;
-        match self.known.entry(trial.id) {
+        match self.known.entry(record.trial) {
             Entry::Vacant(entry) => drop(entry.insert(Known { record, log, line })),
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 if !known.record.agrees_with(&record) {
                     return Err(StoreError::Disagree {
-                        trial: trial.id,
+                        trial: record.trial,
                         first_path: self.logs[known.log].clone(),
                         first_line: known.line,
                         path: self.last_log(),

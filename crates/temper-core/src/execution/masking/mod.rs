@@ -22,6 +22,7 @@ use super::taps::TapId;
 use super::weights::{Field, ParameterId, Weights};
 
 /// How far differences travel through a network, whatever runs through it.
+#[derive(Debug)]
 pub struct Masking {
     sensitivities: Sensitivities,
     distances: Distances,

@@ -44,6 +44,7 @@ impl Sensitivity {
 }
 
 /// Sensitivities of all values, as far as anything is known.
+#[derive(Debug)]
 pub(super) struct Sensitivities {
     pub(super) of_value: Vec<Option<Sensitivity>>,
     /// The linear layer whose outputs are the logits: the anchor is its input. Without one the anchor is the output itself.

@@ -30,7 +30,7 @@ pub(super) fn run(args: &CompareArgs, out: &mut dyn Write) -> Result<()> {
     let open = |path: &PathBuf| -> Result<_> {
         let dir = CampaignDir::open(path)?;
         let records = dir.records().with_context(|| path.display().to_string())?.by_trial;
-        if dir.info().plan.pending(&records).next().is_some() {
+        if dir.info().schedule(&records).pending().next().is_some() {
             eprintln!("note: {} is not complete; what is recorded is compared", path.display());
         }
         Ok((dir, records))

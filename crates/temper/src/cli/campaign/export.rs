@@ -11,7 +11,7 @@ use temper_core::fault::{FaultList, ListedFault};
 use temper_core::write_atomically;
 
 use super::note_missing;
-use super::replay::{ensure_same, load};
+use super::replay::{ensure_same, find, load};
 use crate::cli::data_dir::DATA_DIR_HELP;
 use crate::cli::print_json;
 use crate::output::export::TrialColumns;
@@ -69,11 +69,13 @@ pub(super) fn run(args: &ExportArgs, out: &mut (dyn Write + Send)) -> Result<()>
 /// The faults of the chosen trials. Those of several are told apart by their draw.
 fn faults(args: &ExportArgs, dir: &CampaignDir) -> Result<FaultList> {
     let plan = &dir.info().plan;
+    let records = dir.records()?.by_trial;
+    let schedule = dir.info().schedule(&records);
     let loaded = load(dir, args.model.as_deref(), args.data_dir.as_deref())?;
     let campaign = loaded.campaign()?;
     ensure_same(dir, &campaign)?;
     if let Some(id) = args.trial {
-        let trial = plan.find(id).with_context(|| format!("--trial: there is no trial {id}"))?;
+        let trial = find(plan, &schedule, id)?;
         return Ok(campaign.listed_faults(trial));
     }
     let condition = match (args.condition, plan.conditions.len()) {
@@ -86,8 +88,8 @@ fn faults(args: &ExportArgs, dir: &CampaignDir) -> Result<FaultList> {
             bail!("there are {all} conditions: choose one with --condition, or one trial with --trial")
         }
     };
-    let records = dir.records()?.by_trial;
-    let trials = records.keys().filter_map(|&id| plan.find(id)).filter(|trial| trial.condition == condition);
+    let trials =
+        records.keys().filter_map(|&id| schedule.find(id)).filter(|trial| trial.condition == condition);
     let rows = trials.flat_map(|trial| {
         let faults = campaign.listed_faults(trial);
         faults.into_iter().map(move |fault| ListedFault { draw: Some(trial.draw), ..fault })

@@ -104,7 +104,7 @@ struct Report<'a> {
 pub(super) fn run(args: &GateArgs, out: &mut dyn Write) -> Result<()> {
     let dir = CampaignDir::open(&args.dir)?;
     let (info, records) = (dir.info(), dir.records()?.by_trial);
-    let complete = info.plan.pending(&records).next().is_none();
+    let complete = info.schedule(&records).pending().next().is_none();
     if !complete && !args.partial {
         return Err(Unfinished { recorded: records.len() as u64, planned: info.plan.len() }.into());
     }

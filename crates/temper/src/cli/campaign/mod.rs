@@ -128,7 +128,7 @@ fn note_torn(Records { torn, .. }: &Records) {
 
 /// Says how many trials are still to be run.
 fn note_missing(dir: &CampaignDir, records: &Records, what: &str) {
-    let missing = dir.info().plan.missing(&records.by_trial);
+    let missing = dir.info().schedule(&records.by_trial).missing();
     if missing > 0 {
         let all = records.by_trial.len() as u64 + missing;
         eprintln!("note: {} of {} trials are {what}", grouped(missing), grouped(all));

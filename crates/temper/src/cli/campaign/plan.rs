@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::campaign::{Condition, Precision};
+use temper_core::campaign::{Condition, DrawImages, Plan, Precision};
 
 use super::spec::SpecArgs;
 use crate::cli::print_json;
@@ -23,7 +23,10 @@ struct PlanInfo<'a> {
     sites: u64,
     /// The most there can be, where draws stop by precision.
     trials: u64,
-    images: usize,
+    images: u64,
+    /// Images of each draw: all, a number, or chosen after a pilot.
+    draw_images: DrawImages,
+    /// The most there can be, where draws stop by precision.
     inferences: u64,
     /// Ways in which the conditions store the network.
     golden_runs: usize,
@@ -39,8 +42,9 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
         precision: plan.precision,
         sites: plan.conditions.iter().map(|condition| condition.sites).sum(),
         trials: plan.len(),
-        images: campaign.images(),
-        inferences: plan.len().saturating_mul(campaign.images() as u64),
+        images: plan.images,
+        draw_images: plan.draw_images,
+        inferences: most_inferences(plan),
         golden_runs: campaign.golden_runs(),
     };
     if json {
@@ -54,14 +58,35 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
     if let Some(hidden) = info.conditions.len().checked_sub(SHOWN).filter(|hidden| *hidden > 0) {
         writeln!(out, "… and {} conditions more; --json shows all", grouped(hidden as u64))?;
     }
+    let images = match (plan.draw_images, plan.pilot_draws()) {
+        (DrawImages::Auto, Some(pilot)) => format!(
+            "some of {} images ({} draws of {} under each condition choose how many: [trials] images)",
+            grouped(plan.images),
+            grouped(pilot),
+            grouped(plan.first_images())
+        ),
+        (DrawImages::Count(images), _) => format!("{} of {} images", grouped(images), grouped(plan.images)),
+        _ => format!("{} images", grouped(plan.images)),
+    };
     let most = if info.precision.is_some() { "at most " } else { "" };
     writeln!(
         out,
-        "\n{most}{} trials of {} images: {most}{} inferences, after {} without faults",
+        "\n{most}{} trials of {images}: {most}{} inferences, after {} without faults",
         grouped(info.trials),
-        grouped(info.images as u64),
         grouped(info.inferences),
-        grouped((info.golden_runs * info.images) as u64)
+        grouped(info.golden_runs as u64 * info.images)
     )?;
     Ok(())
+}
+
+/// The most inferences that a plan may come to: behind a pilot, draws may run all images.
+fn most_inferences(plan: &Plan) -> u64 {
+    let pilot = plan.pilot_draws().unwrap_or(u64::MAX);
+    let later = if plan.draw_images == DrawImages::Auto { plan.images } else { plan.first_images() };
+    let of_condition = |condition: &Condition| {
+        let first = condition.draws.min(pilot);
+        let further = (condition.draws - first).saturating_mul(later);
+        first.saturating_mul(plan.first_images()).saturating_add(further)
+    };
+    plan.conditions.iter().map(of_condition).fold(0, u64::saturating_add)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
-use temper_core::campaign::{Campaign, CampaignDir, Replay, Trial, TrialRecord};
+use temper_core::campaign::{Campaign, CampaignDir, Plan, Replay, Schedule, Trial, TrialRecord};
 use temper_core::fault::ListedFault;
 
 use super::spec::Loaded;
@@ -71,15 +71,21 @@ pub(super) fn ensure_same(dir: &CampaignDir, campaign: &Campaign<'_>) -> Result<
     Ok(())
 }
 
+/// The trial of that number, with the images that it ran or would run.
+pub(super) fn find(plan: &Plan, schedule: &Schedule<'_>, id: u64) -> Result<Trial> {
+    plan.find(id).with_context(|| format!("--trial: there is no trial {id}; export lists them"))?;
+    schedule.find(id).with_context(|| {
+        format!("--trial: how many images trial {id} runs is not chosen yet; run the campaign on, or take an earlier draw")
+    })
+}
+
 pub(super) fn run(args: &ReplayArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let dir = CampaignDir::open(&args.dir)?;
-    let plan = &dir.info().plan;
-    let trial = plan
-        .find(args.trial)
-        .with_context(|| format!("--trial: there is no trial {}; export lists them", args.trial))?;
-    let record = dir.records()?.by_trial.remove(&args.trial);
+    let records = dir.records()?.by_trial;
+    let trial = find(&dir.info().plan, &dir.info().schedule(&records), args.trial)?;
+    let record = records.get(&args.trial);
     let loaded = load(&dir, args.model.as_deref(), args.data_dir.as_deref())?;
-    let report = args.threads.install(|| replay(&dir, &loaded, trial, record.as_ref()))??;
+    let report = args.threads.install(|| replay(&dir, &loaded, trial, record))??;
     if args.json { print_json(&report, out) } else { report.print(out) }
 }
 
@@ -87,7 +93,7 @@ fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&Tria
     let campaign = loaded.campaign()?;
     ensure_same(dir, &campaign)?;
     let images = campaign.images() as u64;
-    let bar = Inferences::new("replay", images * (campaign.golden_runs() as u64 + 1));
+    let bar = Inferences::new("replay", images * campaign.golden_runs() as u64 + trial.images);
     let golden = campaign.golden(&bar);
     let replay = campaign.replay(&golden, trial, &bar);
     bar.finish();
@@ -95,7 +101,7 @@ fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&Tria
         trial: trial.id,
         condition: dir.info().plan.conditions[trial.condition].label(),
         draw: trial.draw,
-        agrees_with_record: record.map(|record| record.outcomes == replay.outcomes),
+        agrees_with_record: record.map(|record| record.outcomes.agrees_with(&replay.outcomes)),
         faults: campaign.listed_faults(trial),
         replay,
     })
@@ -144,7 +150,7 @@ impl Report {
             grouped(total),
             grouped(outcomes.correct),
             grouped(outcomes.masked),
-            grouped(outcomes.masked_exact),
+            grouped(outcomes.masked_exact.unwrap_or(0)),
             grouped(outcomes.sdc),
             grouped(outcomes.due)
         )?;

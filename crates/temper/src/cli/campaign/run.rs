@@ -1,5 +1,6 @@
 //! `temper campaign run`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::Args;
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, RunOptions, Shard, Trial,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, RunOptions, Schedule, Shard, Trial,
 };
 
 use super::spec::SpecArgs;
 use super::{note_torn, report};
 use crate::cli::Threads;
 use crate::exit::Incomplete;
+use crate::output::images::{prefix, reason};
 use crate::output::table::grouped;
 use crate::progress::{Inferences, stop_on_ctrl_c};
 
@@ -48,6 +50,9 @@ struct EngineArgs {
     /// Run this share of the trials again by brute force, every image through the whole network, and fail on any difference
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     verify: f64,
+    /// Run every inference to its end, even where its top class provably stays as it is
+    #[arg(long)]
+    no_proofs: bool,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -61,8 +66,8 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
     let dir = args.threads.install(|| {
         let campaign = loaded.campaign()?;
-        let EngineArgs { memory, verify } = args.engine;
-        let options = RunOptions { memory: memory.as_u64(), verify };
+        let EngineArgs { memory, verify, no_proofs } = args.engine;
+        let options = RunOptions { memory: memory.as_u64(), verify, proofs: !no_proofs };
         run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &options, &args.output)
     })??;
     report(&dir, args.json, out)
@@ -99,10 +104,13 @@ pub(crate) fn run_campaign(
     let mine = shard.holds(plan);
     let all = if shard == Shard::WHOLE { plan.len() } else { plan.trials().filter(&mine).count() as u64 };
     let mut recorded = done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
+    let mut choices = Choices::default();
     let mut log = None;
     // Trials come in rounds; draws that stop by precision up to the next look, then what that says.
     loop {
-        let pending: Vec<Trial> = plan.pending(&done).filter(&mine).take(ROUND).collect();
+        let schedule = info.schedule(&done);
+        let pending: Vec<Trial> = schedule.pending().filter(&mine).take(ROUND).collect();
+        choices.note(&info, &schedule);
         if pending.is_empty() {
             return Ok(dir);
         }
@@ -114,7 +122,8 @@ pub(crate) fn run_campaign(
             Some(log) => log,
             none => none.insert(dir.begin_attempt(shard, &attempt_name())?),
         };
-        let bar = Inferences::new("campaign", (pending.len() as u64).saturating_mul(images));
+        let inferences = pending.iter().fold(0u64, |sum, trial| sum.saturating_add(trial.images));
+        let bar = Inferences::new("campaign", inferences);
         let failed = campaign.run(&golden, pending, options, &bar, |records| match log.append(&records) {
             Ok(()) => {
                 recorded += records.len() as u64;
@@ -127,8 +136,27 @@ pub(crate) fn run_campaign(
         if let Some(error) = failed? {
             return Err(error.into());
         }
-        if bar.is_cancelled() && plan.pending(&done).any(|trial| mine(&trial)) {
+        if bar.is_cancelled() && info.schedule(&done).pending().any(|trial| mine(&trial)) {
             return Err(Incomplete { done: recorded, all }.into());
+        }
+    }
+}
+
+/// The numbers of images chosen for conditions that have been told.
+#[derive(Default)]
+struct Choices {
+    told: BTreeSet<usize>,
+}
+
+impl Choices {
+    /// Tells what has been chosen since.
+    fn note(&mut self, info: &CampaignInfo, schedule: &Schedule<'_>) {
+        for condition in &info.plan.conditions {
+            if let Some(choice) = schedule.choice(condition.id)
+                && self.told.insert(condition.id)
+            {
+                eprintln!("{}{}", prefix(condition), reason(choice, info.plan.images));
+            }
         }
     }
 }

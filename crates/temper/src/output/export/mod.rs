@@ -7,27 +7,31 @@ use std::io::Write;
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use temper_core::campaign::{CampaignInfo, Condition, Outcomes, Records, TrialRecord};
+use temper_core::campaign::{CampaignInfo, Condition, GoldenInfo, Outcomes, Records, TrialRecord};
 
 use crate::cli::print_json;
 
 /// One of a trial's counts.
 type Count = fn(&Outcomes) -> u64;
+type OptionalCount = fn(&Outcomes) -> Option<u64>;
 
 /// Counts of inferences, before the accuracy that follows from them.
-const INFERENCES: [(&str, Count); 2] =
-    [("images", |outcomes| outcomes.images), ("correct", |outcomes| outcomes.correct)];
+const INFERENCES: [(&str, Count); 3] = [
+    ("images", |outcomes| outcomes.images),
+    ("correct", |outcomes| outcomes.correct),
+    ("golden_correct", |outcomes| outcomes.golden_correct),
+];
 
-/// Counts of outcomes, behind it.
-const OUTCOMES: [(&str, Count); 8] = [
-    ("masked", |outcomes| outcomes.masked),
+/// Counts of outcomes, behind it; some of them are not in every campaign.
+const OUTCOMES: [(&str, OptionalCount); 8] = [
+    ("masked", |outcomes| Some(outcomes.masked)),
     ("masked_exact", |outcomes| outcomes.masked_exact),
-    ("sdc", |outcomes| outcomes.sdc),
-    ("sdc5", |outcomes| outcomes.sdc5),
+    ("sdc", |outcomes| Some(outcomes.sdc)),
+    ("sdc5", |outcomes| Some(outcomes.sdc5)),
     ("sdc10", |outcomes| outcomes.sdc10),
     ("sdc20", |outcomes| outcomes.sdc20),
-    ("critical", |outcomes| outcomes.critical),
-    ("due", |outcomes| outcomes.due),
+    ("critical", |outcomes| Some(outcomes.critical)),
+    ("due", |outcomes| Some(outcomes.due)),
 ];
 
 /// Trials as columns of equal length, in the order of their ids.
@@ -66,10 +70,10 @@ struct Axis {
 impl TrialColumns {
     /// All that is known of each trial, but for the time it took, which differs from run to run.
     pub(crate) fn new(info: &CampaignInfo, records: &Records) -> Self {
-        Self::with_axes(&axes(&info.plan.conditions), records)
+        Self::with_axes(&axes(&info.plan.conditions), &info.golden, records)
     }
 
-    fn with_axes(axes: &[Axis], records: &Records) -> Self {
+    fn with_axes(axes: &[Axis], golden: &[GoldenInfo], records: &Records) -> Self {
         let records: Vec<&TrialRecord> = records.by_trial.values().collect();
         let column = |name: &str, values| Column { name: name.to_owned(), values };
         let count = |name, count: fn(&TrialRecord) -> u64| {
@@ -78,7 +82,12 @@ impl TrialColumns {
         let outcome = |(name, of): (&'static str, Count)| {
             column(name, Values::Integers(records.iter().map(|record| of(&record.outcomes)).collect()))
         };
-        let accuracy = records.iter().map(|record| record.outcomes.accuracy()).collect();
+        let optional = |&(name, of): &(&'static str, OptionalCount)| {
+            let counts: Option<Vec<u64>> = records.iter().map(|record| of(&record.outcomes)).collect();
+            counts.map(|counts| column(name, Values::Integers(counts)))
+        };
+        let accuracy =
+            records.iter().map(|record| golden[record.condition].accuracy_under(&record.outcomes)).collect();
         let mut columns =
             vec![count("trial", |record| record.trial), count("condition", |record| record.condition as u64)];
         columns.extend(axes.iter().map(|axis| column(&axis.name, axis.of(&records))));
@@ -86,7 +95,7 @@ impl TrialColumns {
         columns.push(count("faults", |record| record.faults));
         columns.extend(INFERENCES.map(outcome));
         columns.push(column("accuracy", Values::Reals(accuracy)));
-        columns.extend(OUTCOMES.map(outcome));
+        columns.extend(OUTCOMES.iter().filter_map(optional));
         Self { columns, rows: records.len() }
     }
 

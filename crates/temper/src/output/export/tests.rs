@@ -5,6 +5,9 @@ use ::parquet::record::Field;
 
 use super::*;
 
+/// Half of all images are right without faults, and half of those that trials ran.
+const GOLDEN: [GoldenInfo; 2] = [GoldenInfo { images: 8, correct: 4 }; 2];
+
 fn records(count: u64) -> Records {
     let record = |trial: u64| TrialRecord {
         campaign: "0123456789abcdef".to_owned(),
@@ -12,7 +15,15 @@ fn records(count: u64) -> Records {
         condition: (trial % 2) as usize,
         draw: trial / 2,
         faults: if trial == 3 { u64::MAX } else { trial },
-        outcomes: Outcomes { images: 8, correct: trial, masked: 5, sdc: 2, due: 1, ..Outcomes::default() },
+        outcomes: Outcomes {
+            images: 8,
+            correct: trial,
+            golden_correct: 4,
+            masked: 5,
+            sdc: 2,
+            due: 1,
+            ..Outcomes::default()
+        },
         predictions: None,
         cpu_seconds: 0.5,
     };
@@ -27,19 +38,19 @@ fn two_axes() -> [Axis; 2] {
     ]
 }
 
-const NAMES: &str = "trial,condition,layers,bit_error_rate,draw,faults,images,correct,accuracy,\
+const NAMES: &str = "trial,condition,layers,bit_error_rate,draw,faults,images,correct,golden_correct,accuracy,\
                      masked,masked_exact,sdc,sdc5,sdc10,sdc20,critical,due";
 
 #[test]
 fn csv_quotes_what_needs_quotes() {
     let mut csv = Vec::new();
-    TrialColumns::with_axes(&two_axes(), &records(4)).csv(&mut csv).expect("written");
+    TrialColumns::with_axes(&two_axes(), &GOLDEN, &records(4)).csv(&mut csv).expect("written");
     let expected = format!(
         "{NAMES}\n\
-         0,0,\"layer1.*,fc\",0.0,0,0,8,0,0.0,5,0,2,0,0,0,0,1\n\
-         1,1,\"say \"\"fc\"\"\",1e-6,0,1,8,1,0.125,5,0,2,0,0,0,0,1\n\
-         2,0,\"layer1.*,fc\",0.0,1,2,8,2,0.25,5,0,2,0,0,0,0,1\n\
-         3,1,\"say \"\"fc\"\"\",1e-6,1,18446744073709551615,8,3,0.375,5,0,2,0,0,0,0,1\n"
+         0,0,\"layer1.*,fc\",0.0,0,0,8,0,4,0.0,5,0,2,0,0,0,0,1\n\
+         1,1,\"say \"\"fc\"\"\",1e-6,0,1,8,1,4,0.125,5,0,2,0,0,0,0,1\n\
+         2,0,\"layer1.*,fc\",0.0,1,2,8,2,4,0.25,5,0,2,0,0,0,0,1\n\
+         3,1,\"say \"\"fc\"\"\",1e-6,1,18446744073709551615,8,3,4,0.375,5,0,2,0,0,0,0,1\n"
     );
     assert_eq!(String::from_utf8(csv).expect("text"), expected);
 }
@@ -47,7 +58,7 @@ fn csv_quotes_what_needs_quotes() {
 #[test]
 fn json_has_the_same_fields_in_the_same_order() {
     let mut json = Vec::new();
-    TrialColumns::with_axes(&two_axes(), &records(4)).json(&mut json).expect("written");
+    TrialColumns::with_axes(&two_axes(), &GOLDEN, &records(4)).json(&mut json).expect("written");
     let text = String::from_utf8(json).expect("text");
     let at: Vec<usize> =
         NAMES.split(',').map(|name| text.find(&format!("\"{name}\":")).expect(name)).collect();
@@ -74,7 +85,7 @@ fn rows(content: &[u8]) -> Vec<Vec<(String, Field)>> {
 #[test]
 fn parquet_has_the_same_values_with_their_types() {
     let mut file = Vec::new();
-    TrialColumns::with_axes(&two_axes(), &records(4)).parquet(&mut file).expect("written");
+    TrialColumns::with_axes(&two_axes(), &GOLDEN, &records(4)).parquet(&mut file).expect("written");
     let rows = rows(&file);
     assert_eq!(rows.len(), 4);
     let names: Vec<&str> = rows[0].iter().map(|(name, _)| name.as_str()).collect();
@@ -82,7 +93,7 @@ fn parquet_has_the_same_values_with_their_types() {
     let values: Vec<Field> = rows[3].iter().map(|(_, field)| field.clone()).collect();
     let mut expected = vec![Field::ULong(3), Field::ULong(1), Field::Str("say \"fc\"".to_owned())];
     expected.push(Field::Double(1e-6));
-    expected.extend([1, u64::MAX, 8, 3].map(Field::ULong));
+    expected.extend([1, u64::MAX, 8, 3, 4].map(Field::ULong));
     expected.push(Field::Double(0.375));
     expected.extend([5, 0, 2, 0, 0, 0, 0, 1].map(Field::ULong));
     assert_eq!(values, expected);
@@ -92,7 +103,7 @@ fn parquet_has_the_same_values_with_their_types() {
 fn parquet_keeps_more_rows_than_a_page_and_none_at_all() {
     for count in [0, 1, 50_000] {
         let mut file = Vec::new();
-        TrialColumns::with_axes(&[], &records(count)).parquet(&mut file).expect("written");
+        TrialColumns::with_axes(&[], &GOLDEN, &records(count)).parquet(&mut file).expect("written");
         let rows = rows(&file);
         assert_eq!(rows.len() as u64, count);
         let trials = rows.iter().map(|row| row[0].1.clone());
