@@ -1,6 +1,8 @@
 //! The trials of a block on some images, on one thread.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::armed::Armed;
@@ -22,7 +24,7 @@ pub(super) struct Worker {
     /// For runs of the whole network.
     whole: Workspace,
     /// What proofs need of those images.
-    margins: Option<MaskingBatch>,
+    margins: Option<Arc<MaskingBatch>>,
     pub(super) golden_seconds: f64,
 }
 
@@ -76,6 +78,22 @@ pub(super) enum Manner {
     },
 }
 
+/// What proofs need of images, by stored network and chunk: found once, however many blocks of trials there are.
+#[derive(Default)]
+pub(super) struct MarginCache(Mutex<HashMap<(usize, Range<usize>), Arc<MaskingBatch>>>);
+
+impl MarginCache {
+    fn get(&self, key: (usize, Range<usize>), find: impl FnOnce() -> MaskingBatch) -> Arc<MaskingBatch> {
+        let known = |cache: &Self| cache.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        // Found outside of the lock; two threads may do the same work once.
+        known(self).unwrap_or_else(|| {
+            let margins = Arc::new(find());
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&margins));
+            margins
+        })
+    }
+}
+
 /// Some images through one stored network.
 pub(super) struct Chunk<'a> {
     pub(super) campaign: &'a Campaign<'a>,
@@ -83,6 +101,9 @@ pub(super) struct Chunk<'a> {
     pub(super) golden: &'a GoldenRun,
     pub(super) images: Range<usize>,
     pub(super) manner: Manner,
+    pub(super) margins: &'a MarginCache,
+    /// The network's number.
+    pub(super) number: usize,
     /// Images that run together at most.
     pub(super) most: usize,
     /// Whether every image's top class is wanted.
@@ -141,7 +162,8 @@ impl Chunk<'_> {
             worker.margins = None;
         }
         if let (true, None, Some(masking)) = (proofs, &worker.margins, variant.masking()) {
-            worker.margins = Some(masking.batch(program, &variant.weights, &worker.golden));
+            let find = || masking.batch(program, &variant.weights, &worker.golden);
+            worker.margins = Some(self.margins.get((self.number, images.clone()), find));
         }
     }
 
@@ -201,7 +223,7 @@ impl Chunk<'_> {
         let Self { variant, .. } = self;
         let program = &variant.program;
         let Worker { weights, golden, faulty, margins, .. } = worker;
-        let proofs = variant.masking().zip(margins.as_ref()).filter(|_| self.proves());
+        let proofs = variant.masking().zip(margins.as_deref()).filter(|_| self.proves());
         // In the order of the batch: the touch finds an image's sites by its place there.
         let own = armed.faults.has_transient().then(|| {
             let mut own = vec![Vec::new(); self.images.len()];
@@ -255,7 +277,7 @@ impl Chunk<'_> {
             }
             strike(&changes, &mut worker.weights);
             let Worker { weights, golden, faulty, margins, .. } = worker;
-            let proofs = variant.masking().zip(margins.as_ref()).filter(|_| self.proves());
+            let proofs = variant.masking().zip(margins.as_deref()).filter(|_| self.proves());
             let beside = Beside { golden, proofs };
             let mut touch = variant.touch_images(Struck::All(sites));
             variant.program.run_faulty(weights, &origins, &[self.place(image)], beside, faulty, &mut touch);

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::armed::Armed;
-use super::chunk::{Chunk, Manner, Part, Worker};
+use super::chunk::{Chunk, Manner, MarginCache, Part, Worker};
 use super::outcome::Outcomes;
 use super::pace::Pace;
 use super::plan::Trial;
@@ -78,6 +78,9 @@ const MOST_SITES: usize = 1 << 22;
 /// Each thread's workers, one for each stored network, made when first needed.
 struct Workers(Vec<Mutex<Vec<Option<Worker>>>>);
 
+/// Some images, and some trials of a block.
+type Task = (Range<usize>, Range<usize>);
+
 /// A block of trials and how it is to be run.
 struct Block<'a> {
     trials: &'a [Armed],
@@ -88,8 +91,18 @@ struct Block<'a> {
     predictions: bool,
 }
 
-/// Proofs pay where the work that they may spare is worth so many runs of every image.
-const PROOFS_WORTH: f64 = 40.0;
+/// Proofs pay once trials have cost so many runs of every image; what they need costs about twelve, once.
+const PROOFS_WORTH: f64 = 20.0;
+
+/// What a run keeps from block to block.
+struct State {
+    workers: Workers,
+    margins: MarginCache,
+    /// Images that run together.
+    chunk: usize,
+    /// For each stored network, the work left to its trials so far, in runs of every image.
+    left: Vec<f64>,
+}
 
 impl Campaign<'_> {
     /// Runs without faults.
@@ -111,20 +124,25 @@ impl Campaign<'_> {
         observer: &dyn Observer,
         mut record: impl FnMut(Vec<TrialRecord>) -> ControlFlow<B>,
     ) -> Result<Option<B>, RunError> {
-        let workers = Workers::new(rayon::current_num_threads(), self.variants.len());
-        let chunk = self.chunk(options.memory, workers.0.len())?;
+        let threads = rayon::current_num_threads();
+        let mut state = State {
+            workers: Workers::new(threads, self.variants.len()),
+            margins: MarginCache::default(),
+            chunk: self.chunk(options.memory, threads)?,
+            left: vec![0.0; self.variants.len()],
+        };
         let mut pace = Pace::new(self.images());
         let mut trials = trials.into_iter().peekable();
         while trials.peek().is_some() {
             let armed = self.next_block(&mut trials, pace.trials());
             let began = Instant::now();
-            let parts = self.run_block(golden, &armed, chunk, options, observer, &workers);
+            let parts = self.run_block(golden, &armed, options, observer, &mut state);
             // What is not finished is not recorded.
             if observer.is_cancelled() {
                 return Ok(None);
             }
             self.verify(&armed, &parts, options.verify)?;
-            pace.update(armed.len(), began.elapsed().as_secs_f64(), workers.take_golden_seconds());
+            pace.update(armed.len(), began.elapsed().as_secs_f64(), state.workers.take_golden_seconds());
             let records = armed.iter().zip(parts).map(|(armed, part)| self.record(armed, part)).collect();
             if let ControlFlow::Break(reason) = record(records) {
                 return Ok(Some(reason));
@@ -197,16 +215,17 @@ impl Campaign<'_> {
         &self,
         golden: &Golden,
         trials: &[Armed],
-        chunk: usize,
         options: &RunOptions,
         observer: &dyn Observer,
-        workers: &Workers,
+        state: &mut State,
     ) -> Vec<Part> {
+        let manners = (0..self.variants.len()).map(|number| self.manner(number, trials, options, state)).collect();
+        let State { workers, margins, chunk, .. } = &*state;
         let sites = trials.iter().map(|armed| armed.faults.transient_sites_per_image()).max().unwrap_or(0);
         let block = Block {
             trials,
-            chunk: chunk.min((MOST_SITES / sites.max(1)).max(1)),
-            manners: (0..self.variants.len()).map(|number| self.manner(number, trials, options)).collect(),
+            chunk: (*chunk).min((MOST_SITES / sites.max(1)).max(1)),
+            manners,
             predictions: options.verify > 0.0 || self.records_predictions(),
         };
         let tasks = block.tasks(self.images(), workers.0.len());
@@ -215,7 +234,7 @@ impl Campaign<'_> {
             .map(|(images, range)| {
                 let thread = rayon::current_thread_index().unwrap_or(0);
                 let mut slot = workers.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
-                self.run_task(golden, &block, images.clone(), range.clone(), &mut slot, observer)
+                self.run_task(golden, &block, (images.clone(), range.clone()), &mut slot, margins, observer)
             })
             .collect();
         let mut whole = vec![Part::default(); trials.len()];
@@ -228,21 +247,21 @@ impl Campaign<'_> {
 
     /// How the trials of a stored network run: beside golden activations if starting behind what faults leave alone saves more than
     /// computing those costs; parameters struck anew for every image always do.
-    fn manner(&self, number: usize, trials: &[Armed], options: &RunOptions) -> Manner {
+    fn manner(&self, number: usize, trials: &[Armed], options: &RunOptions, state: &mut State) -> Manner {
         let variant = &self.variants[number];
         let mine = || trials.iter().filter(|armed| self.variant_number(armed.trial) == number);
-        let (mut saved, mut left) = (0.0, 0.0);
+        let (mut saved, left) = (0.0, &mut state.left[number]);
         for armed in mine() {
             let Some(first) = armed.origins.first() else { continue };
             let share = armed.images.as_ref().map_or(1.0, |own| own.len() as f64 / self.images() as f64);
             let behind = variant.program.cost_before(first) as f64 / variant.program.cost().max(1) as f64;
             saved += share * behind;
-            left += share * (1.0 - behind);
+            *left += share * (1.0 - behind);
         }
         if saved <= 1.0 && !mine().any(|armed| armed.anew) {
             return Manner::Whole;
         }
-        let proofs = options.proofs && !self.records_confidence() && left > PROOFS_WORTH;
+        let proofs = options.proofs && !self.records_confidence() && *left > PROOFS_WORTH;
         Manner::BesideGolden { proofs: proofs && variant.masking().is_some() }
     }
 
@@ -251,9 +270,9 @@ impl Campaign<'_> {
         &self,
         golden: &Golden,
         block: &Block<'_>,
-        images: Range<usize>,
-        range: Range<usize>,
+        (images, range): Task,
         workers: &mut [Option<Worker>],
+        margins: &MarginCache,
         observer: &dyn Observer,
     ) -> Vec<Part> {
         let mut parts = vec![Part::default(); range.len()];
@@ -270,6 +289,8 @@ impl Campaign<'_> {
                 images: images.clone(),
                 manner: block.manners[number],
                 most: block.chunk,
+                margins,
+                number,
                 predictions: block.predictions,
             };
             let worker = workers[number].get_or_insert_with(|| Worker::new(variant));
@@ -297,18 +318,18 @@ impl Campaign<'_> {
 
 impl Block<'_> {
     /// What one thread does at a time: all trials on a chunk of images, or where there are few chunks some of the trials.
-    fn tasks(&self, images: usize, threads: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    fn tasks(&self, images: usize, threads: usize) -> Vec<Task> {
         let together = |armed: &Armed| armed.images.is_none();
         let is_whole = |manner: &Manner| *manner == Manner::Whole;
         // Trials of images of their own find them all in one range.
         let scattered = self.manners.iter().all(is_whole) && !self.trials.iter().any(together);
         let chunks = if scattered { 1 } else { images.div_ceil(self.chunk) };
-        let groups = if threads == 1 { 1 } else { (4 * threads).div_ceil(chunks) };
-        // Golden activations would be computed once for each of few trials.
-        let least = if scattered { 1 } else { 8 };
+        let groups = if chunks >= threads { 1 } else { (4 * threads).div_ceil(chunks) };
+        // Every group would compute the golden activations for itself.
+        let least = if self.manners.iter().all(is_whole) { 1 } else { 2 };
         let groups = groups.min(self.trials.len().div_ceil(least)).max(1);
-        // Chunks of equal size, and no thread without one where trials are not split.
-        let even = if groups == 1 { chunks.next_multiple_of(threads) } else { chunks };
+        // Chunks of equal size, and as many for every thread. They are the same for every block.
+        let even = if chunks >= threads { chunks.next_multiple_of(threads) } else { chunks };
         let (size, share) = (images.div_ceil(even).max(1), self.trials.len().div_ceil(groups));
         let mut tasks = Vec::new();
         for first in (0..images).step_by(size) {
