@@ -117,6 +117,7 @@ fn no_faults_give_the_golden_run() {
     let expected = Outcomes {
         images: 500,
         correct: campaign.golden_correct(&golden, 0),
+        golden_correct: campaign.golden_correct(&golden, 0),
         masked: 500,
         masked_exact: Some(500),
         ..Outcomes::new(true)

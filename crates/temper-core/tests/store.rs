@@ -254,9 +254,9 @@ fn descriptions_of_other_versions_are_refused_before_they_are_read() {
     let json = serde_json::to_value(&info).expect("plain data");
     for (version, expected) in [
         (serde_json::json!(1), 1),
-        (serde_json::json!(3), 3),
+        (serde_json::json!(2), 2),
         (serde_json::json!(1u64 << 32 | 1), 1 << 32 | 1),
-        (serde_json::json!("2"), 0),
+        (serde_json::json!("3"), 0),
         (serde_json::json!(null), 0),
         (serde_json::json!(-1), 0),
     ] {
@@ -284,7 +284,7 @@ fn cut_or_emptied_descriptions_are_refused() {
     for text in ["null", "[]", "1", "{}", "\"campaign\""] {
         assert!(matches!(open_info(text.as_bytes()), Err(StoreError::Version { found: 0, .. })), "{text}");
     }
-    let error = open_info(br#"{"format_version": 2}"#).expect_err("nothing in it");
+    let error = open_info(br#"{"format_version": 3}"#).expect_err("nothing in it");
     assert!(matches!(error, StoreError::Info { .. }), "{error}");
     assert!(error.to_string().contains("campaign.json"), "{error}");
     assert!(open_info(b"\xff\xfe").is_err());

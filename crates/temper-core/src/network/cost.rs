@@ -27,7 +27,6 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::super::zoo::{Architecture, Family};
-    use super::*;
 
     #[test]
     fn costs_are_those_counted_by_hand() {

@@ -54,7 +54,7 @@ fn directory<'a>(images: u64, golden: u64, correct: impl Iterator<Item = &'a Vec
     let mut directory = Directory::new(TOML, &conditions, 60, (images, golden));
     for (condition, correct) in correct.enumerate() {
         for &correct in correct {
-            directory.add(condition, Outcomes { correct, ..lost(images, 0) });
+            directory.add(condition, Outcomes { correct, golden_correct: golden, ..lost(images, 0) });
         }
     }
     directory

@@ -83,7 +83,7 @@ fn what_is_known_needs_no_margin() {
     let toml = "trials.exhaustive = true\nfault = [{ model = \"bit-flip\" }]";
     let mut directory = Directory::new(toml, &[(Vec::new(), 3)], 3, (10, 9));
     for correct in [9, 8, 7] {
-        directory.add(0, Outcomes { correct, ..lost(10, 0) });
+        directory.add(0, Outcomes { correct, golden_correct: 9, ..lost(10, 0) });
     }
     let at = Limits { max_accuracy_drop: Some(0.1), ..DROP };
     let found = check(&directory, at, OPTIONS);

@@ -226,8 +226,13 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
         let expected = campaign.golden_logits(golden, trial.condition);
         let permanent = campaign.permanent_sites(trial);
         let mut faults = permanent.len() as u64;
+        let images = campaign.images_of(trial).unwrap_or_else(|| (0..labels.len()).collect());
+        let classes = expected.len() / labels.len();
+        let expected: Vec<f32> =
+            images.iter().flat_map(|image| &expected[image * classes..][..classes]).copied().collect();
+        let labels: Vec<u8> = images.iter().map(|&image| labels[image]).collect();
         let mut faulty = Vec::with_capacity(expected.len());
-        for image in 0..labels.len() {
+        for image in images {
             let own = campaign.transient_sites(trial, image as u64);
             faults += own.as_ref().map_or(0, |own| (own.len() - permanent.len()) as u64);
             faulty.extend(output(memory, inputs, image, own.as_ref().unwrap_or(&permanent)));
@@ -238,13 +243,13 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
             condition: trial.condition,
             draw: trial.draw,
             faults,
-            outcomes: count(expected, &faulty, labels, softmax),
+            outcomes: count(&expected, &faulty, &labels, softmax),
             predictions: record.predictions.clone(),
             cpu_seconds: 0.0,
         };
         assert_eq!(record, brute);
         if let Some(predictions) = &record.predictions {
-            let tops = faulty.chunks_exact(expected.len() / labels.len()).map(top_class);
+            let tops = faulty.chunks_exact(classes).map(top_class);
             assert!(tops.eq(predictions.iter().map(|class| class.map(usize::from))), "trial {}", trial.id);
         }
         all += record.outcomes;

@@ -69,7 +69,7 @@ impl GoldenInfo {
     }
 
     /// A draw's accuracy over all images, estimated from those that it ran, whose golden answers serve as control variate: `golden −
-    /// (golden_correct − correct) / n` (Cochran, *Sampling Techniques*, 3rd ed., 1977, §7.3: the difference estimator). Without bias; with
+    /// (golden_correct − correct) / n` (Cochran, *Sampling Techniques*, 3rd ed., 1977, §7.3: regression with b = 1). Without bias; with
     /// all images exactly `correct / images`. With few it may lie outside 0..=1, but by no more than [`range`](Self::range) says.
     pub fn accuracy_under(&self, outcomes: &Outcomes) -> f64 {
         let [all, golden] = [self.images, self.correct].map(i128::from);
