@@ -19,7 +19,8 @@ fn main() {
     for isa in Isa::available() {
         let peak = peak(isa);
         println!("{isa:?}: peak {peak:.1} GFLOP/s");
-        let show = |name: &str, rate: f64| println!("  {name:<44} {rate:>7.1} {:>4.0} %", 100.0 * rate / peak);
+        let show =
+            |name: &str, rate: f64| println!("  {name:<44} {rate:>7.1} {:>4.0} %", 100.0 * rate / peak);
         for (name, shape) in convolutions().into_iter().filter(|(name, _)| name.contains(&filter)) {
             show(name, convolve(isa, &shape, Part::All, Values::Ordinary));
         }
@@ -151,8 +152,7 @@ fn multiply(isa: Isa, rows: usize, inputs: usize, outputs: usize) -> f64 {
     let input = ordinary(rows * inputs);
     let weights = PackedWeights::new(isa, &ordinary(outputs * inputs), 1, outputs, inputs);
     let bias = ordinary(outputs);
-    let epilogue =
-        Epilogue { bias: Some(&bias), activation: Activation::Relu, ..Epilogue::default() };
+    let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Relu, ..Epilogue::default() };
     let mut output = vec![0.0; rows * outputs];
     let mut scratch = Scratch::default();
     let seconds = best(|| linear(&input, &weights, &epilogue, &mut output, &mut scratch));

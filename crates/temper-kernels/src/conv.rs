@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Scratch;
+use crate::aligned::Aligned;
 use crate::epilogue::Epilogue;
 use crate::pack::PackedWeights;
 use crate::planes::Planes;
@@ -138,7 +139,7 @@ fn run_block(
     block: &[Region],
     groups: Range<usize>,
     product: &mut Product<'_>,
-    inputs: &mut Vec<f32>,
+    inputs: &mut Aligned,
     spots: &mut Vec<Spot>,
 ) {
     let channels = planes.shape().input[0] / planes.shape().groups;
@@ -146,7 +147,8 @@ fn run_block(
     let len = groups.len() * group_len;
     let vector = product.weights.isa().lanes();
     // The last vectors of pixels read beyond the last plane.
-    inputs.resize(inputs.len().max(block.len() * len + vector), 0.0);
+    inputs.grow(block.len() * len + vector);
+    let inputs = inputs.values_mut();
     let wanted = &block[0].channels;
     let lanes = choose_lanes(block, wanted.len().min(rows), vector);
     spots.clear();

@@ -12,6 +12,7 @@
 //!
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Epilogue`], [`Scratch`].
 
+mod aligned;
 mod conv;
 mod elementwise;
 mod epilogue;
@@ -34,11 +35,13 @@ pub use pack::PackedWeights;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
 pub use region::Region;
 
+use aligned::Aligned;
+
 /// Memory that kernels need while they run; kept between calls so that it is allocated once.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
     /// Inputs with their padding around them.
-    planes: Vec<f32>,
+    planes: Aligned,
     /// Distances of a convolution's or linear layer's inputs from the first.
     taps: Vec<usize>,
     /// Outputs that are computed together.
