@@ -10,7 +10,6 @@ use temper_kernels::{
     Activation, ConvShape, Epilogue, Isa, PackedWeights, Region, Scratch, conv2d, conv2d_regions, linear,
 };
 
-const IMAGES: usize = 16;
 const TIME: Duration = Duration::from_millis(150);
 
 fn main() {
@@ -109,7 +108,9 @@ fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) -> f64 {
     let [height, width] = shape.output();
     let (rows, taps) =
         (shape.out_channels / shape.groups, channels / shape.groups * shape.kernel[0] * shape.kernel[1]);
-    let mut input = ordinary(IMAGES * channels * h * w);
+    // Short runs, so that some are never interrupted.
+    let images = (100_000_000 / (shape.out_channels * height * width * taps)).clamp(4, 16);
+    let mut input = ordinary(images * channels * h * w);
     if let Values::SubnormalInputs = values {
         input.iter_mut().for_each(|x| *x *= f32::MIN_POSITIVE / 4.0);
     }
@@ -125,7 +126,7 @@ fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) -> f64 {
         activation: Activation::Relu,
     };
     let all = [shape.out_channels, height, width];
-    let regions: Vec<_> = (0..IMAGES)
+    let regions: Vec<_> = (0..images)
         .map(|image| match part {
             Part::All => Region::whole(image, all),
             Part::Channel => Region { channels: 3..4, ..Region::whole(image, all) },
@@ -136,12 +137,12 @@ fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) -> f64 {
         })
         .collect();
     let outputs: usize = regions.iter().map(Region::len).sum();
-    let mut output = vec![0.0; IMAGES * shape.out_channels * height * width];
+    let mut output = vec![0.0; images * shape.out_channels * height * width];
     let mut scratch = Scratch::default();
     let seconds = best(|| match part {
-        Part::All => conv2d(shape, IMAGES, &input, &weights, &epilogue, &mut output, &mut scratch),
+        Part::All => conv2d(shape, images, &input, &weights, &epilogue, &mut output, &mut scratch),
         _ => {
-            conv2d_regions(shape, IMAGES, &input, &weights, &epilogue, &mut output, &regions, &mut scratch);
+            conv2d_regions(shape, images, &input, &weights, &epilogue, &mut output, &regions, &mut scratch);
         }
     });
     2e-9 * (outputs * taps) as f64 / seconds

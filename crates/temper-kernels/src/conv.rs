@@ -111,14 +111,25 @@ pub fn conv2d_regions(
     for region in regions {
         region.check(images, [shape.out_channels, height, width]);
     }
-    let planes = Planes::new(shape, regions);
-    planes.list_taps(&mut scratch.taps);
+    let Scratch { planes: inputs, taps, spots, .. } = scratch;
+    let vector = weights.isa().lanes();
+    // Neighbours often want the same.
+    let mut listed = None;
     for same in regions.chunk_by(|a, b| a.channels == b.channels) {
+        let lanes = choose_lanes(same, same[0].channels.len().min(weights.rows()), vector);
+        let planes = match listed {
+            Some((listed, planes)) if listed == lanes => planes,
+            _ => {
+                let planes = Planes::new(shape, regions, lanes, vector);
+                planes.list_taps(taps);
+                planes
+            }
+        };
+        listed = Some((lanes, planes));
         let groups = groups(&same[0].channels, weights.rows());
         let image = groups.len() * (shape.input[0] / shape.groups) * planes.channel();
+        let mut product = Product::new(weights, epilogue, taps, height * width, output);
         for block in same.chunks((BLOCK_VALUES / image.max(1)).max(1)) {
-            let Scratch { planes: inputs, taps, spots, .. } = scratch;
-            let mut product = Product::new(weights, epilogue, taps, height * width, output);
             run_block(&planes, input, block, groups.clone(), &mut product, inputs, spots);
         }
     }
@@ -150,7 +161,6 @@ fn run_block(
     inputs.grow(block.len() * len + vector);
     let inputs = inputs.values_mut();
     let wanted = &block[0].channels;
-    let lanes = choose_lanes(block, wanted.len().min(rows), vector);
     spots.clear();
     let live = block.iter().enumerate().filter(|(_, region)| !region.is_empty());
     for (i, region) in live {
@@ -160,7 +170,7 @@ fn run_block(
             input,
             &mut inputs[i * len..][..len],
         );
-        planes.list_spots(region, i * len, (lanes, vector), spots);
+        planes.list_spots(region, i * len, spots);
     }
     if spots.is_empty() {
         return;
@@ -169,7 +179,7 @@ fn run_block(
         let first = group * rows;
         let input = &inputs[(group - groups.start) * group_len..];
         let rows = wanted.start.max(first) - first..wanted.end.min(first + rows) - first;
-        product.run(&Part { group, rows, input, lanes, spots });
+        product.run(&Part { group, rows, input, lanes: planes.lanes(), spots });
     }
 }
 

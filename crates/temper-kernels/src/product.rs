@@ -101,7 +101,8 @@ impl<'a> Product<'a> {
         let mut panel = part.rows.start / S::LANES;
         let mut sums: Sums<S> = [S::splat(0.0); 24];
         while panel < end {
-            let vectors = S::VECTORS.min(end - panel);
+            // No panel should be left alone: it would wait for loads.
+            let vectors = if end - panel == 4 { 2 } else { end - panel }.min(S::VECTORS);
             for spots in part.spots.chunks(S::PIXELS) {
                 let mut bases = [0; 8];
                 for (base, spot) in bases.iter_mut().zip(spots) {
@@ -223,17 +224,25 @@ impl<'a> Product<'a> {
     #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
     fn finish<S: Simd>(&mut self, mut x: S::Vector, at: usize, count: usize) {
         let output = &mut self.output[at..][..count];
+        let full = count == S::LANES;
         if let Some(residual) = self.epilogue.residual {
-            let residual = &residual[at..][..count];
+            let from = residual[at..][..count].as_ptr();
             // SAFETY: the slice holds that many.
-            x = S::add(x, unsafe { S::load_first(residual.as_ptr(), count) });
+            let residual = unsafe { if full { S::load(from) } else { S::load_first(from, count) } };
+            x = S::add(x, residual);
         }
         let activation = self.epilogue.activation;
         if activation == Activation::Relu {
             x = S::relu(x);
         }
         // SAFETY: the slice holds that many.
-        unsafe { S::store_first(x, output.as_mut_ptr(), count) };
+        unsafe {
+            if full {
+                S::store(x, output.as_mut_ptr());
+            } else {
+                S::store_first(x, output.as_mut_ptr(), count);
+            }
+        }
         if activation != Activation::Relu {
             activation.apply_all(output);
         }

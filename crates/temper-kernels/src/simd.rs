@@ -30,6 +30,11 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// They must be readable.
     unsafe fn load_first(from: *const f32, count: usize) -> Self::Vector;
+    /// Writes all lanes.
+    ///
+    /// # Safety
+    /// `LANES` values must be writable.
+    unsafe fn store(x: Self::Vector, to: *mut f32);
     /// Writes the first `count` lanes.
     ///
     /// # Safety
@@ -93,6 +98,13 @@ impl Simd for Portable {
         let mut x = [0.0; 8];
         x[..count].copy_from_slice(from);
         x
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a common interface with vector stores")]
+    unsafe fn store(x: [f32; 8], to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(x) }
     }
 
     #[inline(always)]
@@ -170,6 +182,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn load_first(from: *const f32, count: usize) -> __m512 {
             unsafe { _mm512_maskz_loadu_ps(first_lanes(count), from) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(x: __m512, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, x) }
         }
 
         #[inline(always)]
@@ -262,6 +279,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn load_first(from: *const f32, count: usize) -> __m256 {
             unsafe { _mm256_maskload_ps(from, lane_mask(count)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(x: __m256, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, x) }
         }
 
         #[inline(always)]
