@@ -10,7 +10,7 @@ use temper_kernels::{
     Activation, ConvShape, Epilogue, Isa, PackedWeights, Region, Scratch, conv2d, conv2d_regions, linear,
 };
 
-const TIME: Duration = Duration::from_millis(150);
+const TIME: Duration = Duration::from_millis(300);
 
 fn main() {
     // Cargo passes `--bench`.

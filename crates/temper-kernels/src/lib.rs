@@ -24,6 +24,7 @@ mod pool;
 mod product;
 mod region;
 mod simd;
+mod store;
 mod tile;
 
 pub use conv::{ConvShape, conv2d, conv2d_regions};

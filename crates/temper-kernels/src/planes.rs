@@ -95,8 +95,10 @@ impl Planes {
         let window = |i: usize, outputs: usize| (outputs - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1;
         let (top, left) = (region.rows.start * stride[0], region.columns.start * stride[1]);
         let (height, width) = (window(0, region.rows.len()), window(1, region.columns.len()));
-        // Rows of the window that lie in the input and that some tap needs.
-        let needed = |row: &usize| (0..kernel[0]).any(|tap| tap * dilation[0] % stride[0] == row % stride[0]);
+        // Long strides pass over rows.
+        let read = |row: usize| (0..kernel[0]).any(|tap| tap * dilation[0] % stride[0] == row % stride[0]);
+        let all_read = (0..stride[0]).all(read);
+        let needed = |row: &usize| all_read || read(*row);
         let inside = padding[0].saturating_sub(top)..height.min((h + padding[0]).saturating_sub(top));
         if inside != (0..height) || left < padding[1] || left + width > w + padding[1] {
             planes.fill(0.0);

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use crate::epilogue::{Activation, Epilogue};
+use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::pack::PackedWeights;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
+use crate::store::Store;
 use crate::tile::{Operands, Sums, channel_tile, pixel_rows, pixel_tile, pixel_vectors};
 
 /// Which way the vectors of a product lie.
@@ -95,6 +96,10 @@ impl<'a> Product<'a> {
         Operands { weights, input: part.input, taps: self.taps, reach: self.reach }
     }
 
+    fn store(&mut self) -> Store<'_> {
+        Store { epilogue: *self.epilogue, plane: self.plane, output: self.output }
+    }
+
     #[inline(always)]
     fn run_channels<S: Simd>(&mut self, part: &Part<'_>) {
         let end = part.rows.end.div_ceil(S::LANES);
@@ -109,75 +114,16 @@ impl<'a> Product<'a> {
                     *base = spot.input;
                 }
                 channel_tile::<S>(self.operands(part, panel), vectors, &bases[..spots.len()], &mut sums);
-                for v in 0..vectors {
-                    self.store_channels::<S>(part, panel + v, spots, &sums[v * S::PIXELS..][..S::PIXELS]);
+                for (v, sums) in sums.chunks_exact(S::PIXELS).take(vectors).enumerate() {
+                    let before = (panel + v) * S::LANES;
+                    let live = S::LANES.min(self.weights.rows() - before);
+                    let wanted = part.rows.start.saturating_sub(before)..live.min(part.rows.end - before);
+                    let channels = (part.group * self.weights.rows() + before, live);
+                    self.store().channels::<S>(channels, wanted, spots, sums);
                 }
             }
             panel += vectors;
         }
-    }
-
-    /// Stores the sums of one panel of channels at `spots`.
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "vector loads take pointers")]
-    fn store_channels<S: Simd>(&mut self, part: &Part<'_>, panel: usize, spots: &[Spot], sums: &[S::Vector]) {
-        let Epilogue { bias, affine, .. } = *self.epilogue;
-        let first = part.group * self.weights.rows() + panel * S::LANES;
-        let live = S::LANES.min(self.weights.rows() - panel * S::LANES);
-        let load = |values: &[f32]| {
-            let values = &values[first..][..live];
-            // SAFETY: the slice holds that many.
-            unsafe { S::load_first(values.as_ptr(), live) }
-        };
-        let bias = bias.map_or(S::splat(0.0), load);
-        let mut columns = [S::splat(0.0); 8];
-        for (column, &sum) in columns.iter_mut().zip(sums) {
-            *column = S::add(sum, bias);
-        }
-        if let Some((scale, shift)) = affine {
-            let (scale, shift) = (load(scale), load(shift));
-            for column in &mut columns {
-                *column = S::fma(*column, scale, shift);
-            }
-        }
-        let lanes =
-            part.rows.start.saturating_sub(panel * S::LANES)..live.min(part.rows.end - panel * S::LANES);
-        if self.plane == 1 && lanes == (0..live) {
-            for (&column, spot) in columns.iter().zip(spots) {
-                self.finish::<S>(column, spot.output + first, live);
-            }
-            return;
-        }
-        let mut rows = [[0.0; 8]; 16];
-        S::transpose(&columns, &mut rows);
-        let together = spots.windows(2).all(|pair| pair[1].output == pair[0].output + 1);
-        for lane in lanes {
-            let channel = (first + lane) * self.plane;
-            let row = &rows[lane];
-            if together && spots.len() == S::PIXELS {
-                self.finish_row(&row[..S::PIXELS], spots[0].output + channel);
-            } else {
-                for (spot, value) in spots.iter().zip(row) {
-                    self.finish_row(&[*value], spot.output + channel);
-                }
-            }
-        }
-    }
-
-    /// Adds the residual to `values`, activates and stores them.
-    #[inline(always)]
-    fn finish_row(&mut self, values: &[f32], at: usize) {
-        let output = &mut self.output[at..][..values.len()];
-        match self.epilogue.residual {
-            Some(residual) => {
-                for ((out, x), residual) in output.iter_mut().zip(values).zip(&residual[at..][..values.len()])
-                {
-                    *out = x + residual;
-                }
-            }
-            None => output.copy_from_slice(values),
-        }
-        self.epilogue.activation.apply_all(output);
     }
 
     #[inline(always)]
@@ -195,56 +141,13 @@ impl<'a> Product<'a> {
                     *base = spot.input;
                 }
                 pixel_tile::<S>(self.operands(part, panel), first, height, &bases[..spots.len()], &mut sums);
-                for r in 0..live {
-                    let channel = part.group * self.weights.rows() + row + r;
-                    self.store_pixels::<S>(channel, spots, &sums[r * vectors..][..vectors]);
+                let first = part.group * self.weights.rows() + row;
+                let mut store = self.store();
+                for (r, sums) in sums.chunks_exact(vectors).take(live).enumerate() {
+                    store.pixels::<S>(first + r, spots, sums);
                 }
             }
             row += live;
-        }
-    }
-
-    /// Stores the sums of one channel at `spots`.
-    #[inline(always)]
-    fn store_pixels<S: Simd>(&mut self, channel: usize, spots: &[Spot], sums: &[S::Vector]) {
-        let Epilogue { bias, affine, .. } = *self.epilogue;
-        let bias = S::splat(bias.map_or(0.0, |bias| bias[channel]));
-        let affine = affine.map(|(scale, shift)| (S::splat(scale[channel]), S::splat(shift[channel])));
-        for (spot, &sum) in spots.iter().zip(sums) {
-            let mut x = S::add(sum, bias);
-            if let Some((scale, shift)) = affine {
-                x = S::fma(x, scale, shift);
-            }
-            self.finish::<S>(x, spot.output + channel * self.plane, spot.count);
-        }
-    }
-
-    /// Adds the residual to the first `count` lanes, activates and stores them.
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
-    fn finish<S: Simd>(&mut self, mut x: S::Vector, at: usize, count: usize) {
-        let output = &mut self.output[at..][..count];
-        let full = count == S::LANES;
-        if let Some(residual) = self.epilogue.residual {
-            let from = residual[at..][..count].as_ptr();
-            // SAFETY: the slice holds that many.
-            let residual = unsafe { if full { S::load(from) } else { S::load_first(from, count) } };
-            x = S::add(x, residual);
-        }
-        let activation = self.epilogue.activation;
-        if activation == Activation::Relu {
-            x = S::relu(x);
-        }
-        // SAFETY: the slice holds that many.
-        unsafe {
-            if full {
-                S::store(x, output.as_mut_ptr());
-            } else {
-                S::store_first(x, output.as_mut_ptr(), count);
-            }
-        }
-        if activation != Activation::Relu {
-            activation.apply_all(output);
         }
     }
 }
