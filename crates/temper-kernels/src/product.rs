@@ -9,7 +9,9 @@ use crate::pack::PackedWeights;
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
 use crate::store::Store;
-use crate::tile::{Operands, Sums, channel_tile, pixel_rows, pixel_tile, pixel_vectors};
+use crate::tile::{
+    Operands, Sums, channel_pixels, channel_tile, channel_vectors, pixel_rows, pixel_tile, pixel_vectors,
+};
 
 /// Which way the vectors of a product lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,15 +108,14 @@ impl<'a> Product<'a> {
         let mut panel = part.rows.start / S::LANES;
         let mut sums: Sums<S> = [S::splat(0.0); 24];
         while panel < end {
-            // No panel should be left alone: it would wait for loads.
-            let vectors = if end - panel == 4 { 2 } else { end - panel }.min(S::VECTORS);
-            for spots in part.spots.chunks(S::PIXELS) {
+            let vectors = channel_vectors::<S>(end - panel);
+            for spots in part.spots.chunks(channel_pixels::<S>(vectors)) {
                 let mut bases = [0; 8];
                 for (base, spot) in bases.iter_mut().zip(spots) {
                     *base = spot.input;
                 }
                 channel_tile::<S>(self.operands(part, panel), vectors, &bases[..spots.len()], &mut sums);
-                for (v, sums) in sums.chunks_exact(S::PIXELS).take(vectors).enumerate() {
+                for (v, sums) in sums.chunks_exact(8).take(vectors).enumerate() {
                     let before = (panel + v) * S::LANES;
                     let live = S::LANES.min(self.weights.rows() - before);
                     let wanted = part.rows.start.saturating_sub(before)..live.min(part.rows.end - before);

@@ -7,9 +7,9 @@ pub(crate) trait Simd: Copy {
     type Vector: Copy;
     /// Values of a vector: 8 or 16.
     const LANES: usize;
-    /// Most vectors of channels in a tile with channels in lanes: with `PIXELS`, what the registers hold.
+    /// Most vectors of channels in a tile with channels in lanes.
     const VECTORS: usize;
-    /// Most pixels of such a tile.
+    /// Most pixels of such a tile of one or two vectors of channels: with the inputs, what the registers hold.
     const PIXELS: usize;
 
     /// `x` in all lanes.

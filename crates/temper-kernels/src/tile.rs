@@ -19,7 +19,23 @@ pub(crate) struct Operands<'a> {
     pub(crate) reach: usize,
 }
 
-/// Multiplies `vectors` panels with single inputs: lanes are channels, `sums[vector · PIXELS + pixel]`.
+/// How many panels to multiply at once, of `left`. None should be left alone: it would wait for loads.
+pub(crate) const fn channel_vectors<S: Simd>(left: usize) -> usize {
+    if left == 3 && S::VECTORS >= 3 {
+        3
+    } else if left >= 2 && S::VECTORS >= 2 {
+        2
+    } else {
+        1
+    }
+}
+
+/// How many pixels go with so many panels.
+pub(crate) const fn channel_pixels<S: Simd>(vectors: usize) -> usize {
+    if vectors == 3 { 4 } else { S::PIXELS }
+}
+
+/// Multiplies `vectors` panels with single inputs: lanes are channels, `sums[vector · 8 + pixel]`.
 #[inline(always)]
 pub(crate) fn channel_tile<S: Simd>(
     operands: Operands<'_>,
@@ -37,7 +53,7 @@ pub(crate) fn channel_tile<S: Simd>(
             }
         };
     }
-    choose! { 1: 1 2 4 6 8; 2: 1 2 4 6 8; 3: 1 2 4 8; }
+    choose! { 1: 1 2 4 6 8; 2: 1 2 4 6 8; 3: 1 2 4; }
 }
 
 /// Missing pixels are computed as copies of the last.
@@ -76,7 +92,7 @@ fn multiply_channels<S: Simd, const V: usize, const P: usize>(
         }
     }
     for (v, local) in local.iter().enumerate() {
-        sums[v * S::PIXELS..][..P].copy_from_slice(local);
+        sums[v * 8..][..P].copy_from_slice(local);
     }
 }
 
