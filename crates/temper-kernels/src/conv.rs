@@ -6,7 +6,7 @@ use crate::Scratch;
 use crate::aligned::Aligned;
 use crate::epilogue::Epilogue;
 use crate::pack::PackedWeights;
-use crate::planes::Planes;
+use crate::planes::{Fill, Planes};
 use crate::product::{Lanes, Part, Product, Spot};
 use crate::region::Region;
 
@@ -155,26 +155,29 @@ fn run_block(
 ) {
     let channels = planes.shape().input[0] / planes.shape().groups;
     let (group_len, rows) = (channels * planes.channel(), product.weights.rows());
-    let len = groups.len() * group_len;
-    let vector = product.weights.isa().lanes();
-    // The last vectors of pixels read beyond the last plane.
-    inputs.grow(block.len() * len + vector);
-    let inputs = inputs.values_mut();
-    let wanted = &block[0].channels;
+    let needed = groups.start * channels..groups.end * channels;
+    let isa = product.weights.isa();
     spots.clear();
-    let live = block.iter().enumerate().filter(|(_, region)| !region.is_empty());
-    for (i, region) in live {
-        planes.fill(
-            region,
-            groups.start * channels..groups.end * channels,
-            input,
-            &mut inputs[i * len..][..len],
-        );
-        planes.list_spots(region, i * len, spots);
+    let mut copied = 0;
+    for region in block.iter().filter(|region| !region.is_empty()) {
+        let start = planes.start_in_input(region, needed.start).unwrap_or(copied * groups.len() * group_len);
+        planes.list_spots(region, start, spots);
+        copied += 1;
     }
     if spots.is_empty() {
         return;
     }
+    let inputs = if planes.start_in_input(&block[0], 0).is_some() {
+        input
+    } else {
+        let len = copied * groups.len() * group_len;
+        // The last vectors of pixels read beyond the last plane.
+        inputs.grow(len + isa.lanes());
+        let output = &mut inputs.values_mut()[..len];
+        isa.run(Fill { planes, regions: block, channels: needed, input, output });
+        inputs.values()
+    };
+    let wanted = &block[0].channels;
     for group in groups.clone() {
         let first = group * rows;
         let input = &inputs[(group - groups.start) * group_len..];
@@ -191,6 +194,6 @@ fn choose_lanes(block: &[Region], rows: usize, vector: usize) -> Lanes {
     let panels = rows.div_ceil(vector);
     // A lone panel of channels waits for loads, as does a lone row of pixels.
     let by_channels = panels * pixels * if panels == 1 { 5 } else { 4 };
-    let by_pixels = rows * vectors * if rows < 4 { 8 } else { 4 };
+    let by_pixels = rows * vectors * if rows < 4 { 8 } else { 4 + usize::from(vector == 8) };
     if by_pixels <= by_channels { Lanes::Pixels } else { Lanes::Channels }
 }

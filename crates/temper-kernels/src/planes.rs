@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use crate::conv::ConvShape;
+use crate::isa::Work;
 use crate::product::{Lanes, Spot};
 use crate::region::Region;
+use crate::simd::Simd;
 
 /// Room for the inputs of one region: `[channels, height, phases, width]`, where column `x` of the region's window is value
 /// `x / phases` of phase `x % phases`. Padding is zeros.
 ///
 /// Where vectors hold neighbouring pixels, there are as many phases as the horizontal stride: outputs side by side have inputs
-/// side by side. Elsewhere there is one, which is a plain copy.
+/// side by side. Elsewhere there is one, which is a plain copy; without padding even that is left out, and `height` and `width`
+/// are those of the input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Planes {
     shape: ConvShape,
@@ -30,6 +33,10 @@ impl Planes {
         let reach = |i: usize| shape.dilation[i] * (shape.kernel[i] - 1);
         let height = rows.saturating_sub(1) * shape.stride[0] + reach(0) + 1;
         let window = columns.saturating_sub(1) * shape.stride[1] + reach(1) + 1;
+        if lanes == Lanes::Channels && shape.padding == [0; 4] {
+            let [_, height, width] = shape.input;
+            return Self { shape: *shape, lanes, spot: 1, phases: 1, height, width };
+        }
         let (spot, phases) = if lanes == Lanes::Pixels { (vector, shape.stride[1]) } else { (1, 1) };
         Self { shape: *shape, lanes, spot, phases, height, width: window.div_ceil(phases) }
     }
@@ -37,6 +44,14 @@ impl Planes {
     /// The convolution.
     pub(crate) fn shape(&self) -> &ConvShape {
         &self.shape
+    }
+
+    /// Where a region's inputs start in the input itself, if they need no copy, for channels from `channel` on.
+    pub(crate) fn start_in_input(&self, region: &Region, channel: usize) -> Option<usize> {
+        let ConvShape { input: [channels, h, w], stride, padding, .. } = self.shape;
+        let row = (region.image * channels + channel) * h + region.rows.start * stride[0];
+        (self.lanes == Lanes::Channels && padding == [0; 4])
+            .then_some(row * w + region.columns.start * stride[1])
     }
 
     /// The way vectors lie.
@@ -86,11 +101,34 @@ impl Planes {
             }));
         }
     }
+}
 
-    /// Copies the inputs that `region` needs, of the given channels of its image, with zeros around them.
-    ///
-    /// **Shapes**: `input` `[images, C, H, W]`, `planes` `[channels, height, phases, width]`.
-    pub(crate) fn fill(&self, region: &Region, channels: Range<usize>, input: &[f32], planes: &mut [f32]) {
+/// Copies the inputs that regions need, of the given channels of their images, with zeros around them.
+pub(crate) struct Fill<'a> {
+    pub(crate) planes: &'a Planes,
+    pub(crate) regions: &'a [Region],
+    pub(crate) channels: Range<usize>,
+    /// `[images, C, H, W]`.
+    pub(crate) input: &'a [f32],
+    /// `[regions that are not empty, channels, height, phases, width]`.
+    pub(crate) output: &'a mut [f32],
+}
+
+impl Work for Fill<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { planes, regions, channels, input, output } = self;
+        let len = channels.len() * planes.channel();
+        let regions = regions.iter().filter(|region| !region.is_empty());
+        for (region, output) in regions.zip(output.chunks_exact_mut(len)) {
+            planes.fill::<S>(region, channels.clone(), input, output);
+        }
+    }
+}
+
+impl Planes {
+    #[inline(always)]
+    fn fill<S: Simd>(&self, region: &Region, channels: Range<usize>, input: &[f32], planes: &mut [f32]) {
         let ConvShape { input: [all, h, w], kernel, stride, padding, dilation, .. } = self.shape;
         let window = |i: usize, outputs: usize| (outputs - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1;
         let (top, left) = (region.rows.start * stride[0], region.columns.start * stride[1]);
@@ -98,7 +136,6 @@ impl Planes {
         // Long strides pass over rows.
         let read = |row: usize| (0..kernel[0]).any(|tap| tap * dilation[0] % stride[0] == row % stride[0]);
         let all_read = (0..stride[0]).all(read);
-        let needed = |row: &usize| all_read || read(*row);
         let inside = padding[0].saturating_sub(top)..height.min((h + padding[0]).saturating_sub(top));
         if inside != (0..height) || left < padding[1] || left + width > w + padding[1] {
             planes.fill(0.0);
@@ -113,40 +150,39 @@ impl Planes {
             let column = left + phase + first * self.phases - padding[1];
             for (c, plane) in channels.clone().zip(planes.chunks_exact_mut(self.channel())) {
                 let from = &input[(region.image * all + c) * h * w..][..h * w];
-                for row in inside.clone().filter(needed) {
-                    let from = &from[(top + row - padding[0]) * w..][..w];
-                    let to = &mut plane[row * self.row() + phase * self.width..];
-                    copy(&from[column..], self.phases, &mut to[first..end]);
+                for row in inside.clone().filter(|&row| all_read || read(row)) {
+                    let from = &from[(top + row - padding[0]) * w..][..w][column..];
+                    let to = &mut plane[row * self.row() + phase * self.width..][first..end];
+                    if self.phases == 1 {
+                        copy::<S>(&from[..to.len()], to);
+                    } else {
+                        for (to, from) in to.iter_mut().zip(from.iter().step_by(self.phases)) {
+                            *to = *from;
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// Copies every `step`-th value. Rows are short: calls into the C library would take longer than the copying.
+/// Copies a row. Rows are short: a call into the C library would take longer than the copying.
 #[inline(always)]
-fn copy(from: &[f32], step: usize, to: &mut [f32]) {
-    match step {
-        1 => {
-            let (to_blocks, to_rest) = to.as_chunks_mut::<4>();
-            let from_blocks = from.as_chunks::<4>().0;
-            for (to, from) in to_blocks.iter_mut().zip(from_blocks) {
-                *to = *from;
-            }
-            let from_rest = from[to_blocks.len() * 4..].iter();
-            for (to, from) in to_rest.iter_mut().zip(from_rest) {
-                *to = *from;
-            }
-        }
-        2 => {
-            for (to, from) in to.iter_mut().zip(from.chunks(2)) {
-                *to = from[0];
+#[expect(unsafe_code, reason = "vector loads and stores take pointers")]
+fn copy<S: Simd>(from: &[f32], to: &mut [f32]) {
+    assert_eq!(from.len(), to.len(), "rows of the same length");
+    let mut at = 0;
+    while at < to.len() {
+        let count = S::LANES.min(to.len() - at);
+        let (from, to) = (from[at..].as_ptr(), to[at..].as_mut_ptr());
+        // SAFETY: both slices hold `count` more values.
+        unsafe {
+            if count == S::LANES {
+                S::store(S::load(from), to);
+            } else {
+                S::store_first(S::load_first(from, count), to, count);
             }
         }
-        _ => {
-            for (to, from) in to.iter_mut().zip(from.iter().step_by(step)) {
-                *to = *from;
-            }
-        }
+        at += count;
     }
 }

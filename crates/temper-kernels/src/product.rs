@@ -3,11 +3,9 @@
 use std::ops::Range;
 
 use crate::epilogue::Epilogue;
-use crate::isa::Isa;
+use crate::isa::Work;
 use crate::pack::PackedWeights;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+use crate::simd::Simd;
 use crate::store::Store;
 use crate::tile::{
     Operands, Sums, channel_pixels, channel_tile, channel_vectors, pixel_rows, pixel_tile, pixel_vectors,
@@ -72,25 +70,8 @@ impl<'a> Product<'a> {
     }
 
     /// Computes one part with the instructions for which the weights were packed.
-    #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
     pub(crate) fn run(&mut self, part: &Part<'_>) {
-        match self.weights.isa() {
-            // SAFETY: `PackedWeights::new` checked that the processor has the features.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { run_avx512(self, part) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { run_avx2(self, part) },
-            _ => self.run_with::<Portable>(part),
-        }
-    }
-
-    #[inline(always)]
-    fn run_with<S: Simd>(&mut self, part: &Part<'_>) {
-        match part.lanes {
-            Lanes::Channels => self.run_channels::<S>(part),
-            Lanes::Pixels => self.run_pixels::<S>(part),
-        }
+        self.weights.isa().run((self, part));
     }
 
     fn operands<'b>(&'b self, part: &Part<'b>, panel: usize) -> Operands<'b> {
@@ -153,14 +134,13 @@ impl<'a> Product<'a> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn run_avx512(product: &mut Product<'_>, part: &Part<'_>) {
-    product.run_with::<Avx512>(part);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2(product: &mut Product<'_>, part: &Part<'_>) {
-    product.run_with::<Avx2>(part);
+impl Work for (&mut Product<'_>, &Part<'_>) {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (product, part) = self;
+        match part.lanes {
+            Lanes::Channels => product.run_channels::<S>(part),
+            Lanes::Pixels => product.run_pixels::<S>(part),
+        }
+    }
 }
