@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::Scratch;
+use crate::aligned::Aligned;
 use crate::epilogue::Epilogue;
 use crate::pack::PackedWeights;
-use crate::planes::Planes;
+use crate::planes::{Fill, Planes};
 use crate::product::{Lanes, Part, Product, Spot};
 use crate::region::Region;
 
@@ -110,14 +111,25 @@ pub fn conv2d_regions(
     for region in regions {
         region.check(images, [shape.out_channels, height, width]);
     }
-    let planes = Planes::new(shape, regions);
-    planes.list_taps(&mut scratch.taps);
+    let Scratch { planes: inputs, taps, spots, .. } = scratch;
+    let vector = weights.isa().lanes();
+    // Neighbours often want the same.
+    let mut listed = None;
     for same in regions.chunk_by(|a, b| a.channels == b.channels) {
+        let lanes = choose_lanes(shape, same, same[0].channels.len().min(weights.rows()), vector);
+        let planes = match listed {
+            Some((listed, planes)) if listed == lanes => planes,
+            _ => {
+                let planes = Planes::new(shape, regions, lanes, vector);
+                planes.list_taps(taps);
+                planes
+            }
+        };
+        listed = Some((lanes, planes));
         let groups = groups(&same[0].channels, weights.rows());
         let image = groups.len() * (shape.input[0] / shape.groups) * planes.channel();
+        let mut product = Product::new(weights, epilogue, taps, height * width, output);
         for block in same.chunks((BLOCK_VALUES / image.max(1)).max(1)) {
-            let Scratch { planes: inputs, taps, spots, .. } = scratch;
-            let mut product = Product::new(weights, epilogue, taps, height * width, output);
             run_block(&planes, input, block, groups.clone(), &mut product, inputs, spots);
         }
     }
@@ -138,47 +150,55 @@ fn run_block(
     block: &[Region],
     groups: Range<usize>,
     product: &mut Product<'_>,
-    inputs: &mut Vec<f32>,
+    inputs: &mut Aligned,
     spots: &mut Vec<Spot>,
 ) {
     let channels = planes.shape().input[0] / planes.shape().groups;
     let (group_len, rows) = (channels * planes.channel(), product.weights.rows());
-    let len = groups.len() * group_len;
-    let vector = product.weights.isa().lanes();
-    // The last vectors of pixels read beyond the last plane.
-    inputs.resize(inputs.len().max(block.len() * len + vector), 0.0);
-    let wanted = &block[0].channels;
-    let lanes = choose_lanes(block, wanted.len().min(rows), vector);
+    let needed = groups.start * channels..groups.end * channels;
+    let isa = product.weights.isa();
     spots.clear();
-    let live = block.iter().enumerate().filter(|(_, region)| !region.is_empty());
-    for (i, region) in live {
-        planes.fill(
-            region,
-            groups.start * channels..groups.end * channels,
-            input,
-            &mut inputs[i * len..][..len],
-        );
-        planes.list_spots(region, i * len, (lanes, vector), spots);
+    let mut copied = 0;
+    for region in block.iter().filter(|region| !region.is_empty()) {
+        let start = planes.start_in_input(region, needed.start).unwrap_or(copied * groups.len() * group_len);
+        planes.list_spots(region, start, spots);
+        copied += 1;
     }
     if spots.is_empty() {
         return;
     }
+    let inputs = if planes.start_in_input(&block[0], 0).is_some() {
+        input
+    } else {
+        let len = copied * groups.len() * group_len;
+        // The last vectors of pixels read beyond the last plane.
+        inputs.grow(len + isa.lanes());
+        let output = &mut inputs.values_mut()[..len];
+        isa.run(Fill { planes, regions: block, channels: needed, input, output });
+        inputs.values()
+    };
+    let wanted = &block[0].channels;
     for group in groups.clone() {
         let first = group * rows;
         let input = &inputs[(group - groups.start) * group_len..];
         let rows = wanted.start.max(first) - first..wanted.end.min(first + rows) - first;
-        product.run(&Part { group, rows, input, lanes, spots });
+        product.run(&Part { group, rows, input, lanes: planes.lanes(), spots });
     }
 }
 
-/// The cheaper way for vectors to lie, from what either would multiply in vain, for `rows` channels of a group.
-fn choose_lanes(block: &[Region], rows: usize, vector: usize) -> Lanes {
-    let pixels: usize = block.iter().map(|region| region.rows.len() * region.columns.len()).sum();
-    let vectors: usize =
-        block.iter().map(|region| region.rows.len() * region.columns.len().div_ceil(vector)).sum();
+/// The way for vectors to lie that probably takes less time, for `rows` channels of a group. The costs, in quarters of a
+/// multiply-add, were measured on one x86-64 processor.
+fn choose_lanes(shape: &ConvShape, block: &[Region], rows: usize, vector: usize) -> Lanes {
+    let depth = shape.input[0] / shape.groups * shape.kernel[0] * shape.kernel[1];
+    let sum = |extent: &dyn Fn(&Region) -> usize| block.iter().map(extent).sum::<usize>();
+    let pixels = sum(&|region| region.rows.len() * region.columns.len());
+    let vectors = sum(&|region| region.rows.len() * region.columns.len().div_ceil(vector));
     let panels = rows.div_ceil(vector);
+    // Planes of whole pages lie in the same few places of the first cache, which writing many channels at once overflows.
+    let store = if shape.output().iter().product::<usize>().is_multiple_of(1024) { 400 } else { 100 };
     // A lone panel of channels waits for loads, as does a lone row of pixels.
-    let by_channels = panels * pixels * if panels == 1 { 5 } else { 4 };
-    let by_pixels = rows * vectors * if rows < 4 { 8 } else { 4 };
+    let by_channels = panels * pixels * (depth * if panels == 1 { 5 } else { 4 } + store);
+    let multiply = if rows < 4 { 8 } else { 4 + usize::from(vector == 8) + usize::from(shape.stride[1] > 1) };
+    let by_pixels = rows * vectors * (depth * multiply + 80);
     if by_pixels <= by_channels { Lanes::Pixels } else { Lanes::Channels }
 }

@@ -1,5 +1,15 @@
 //! Which instructions the processor has.
 
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+
+/// Work that is compiled once for each instruction set: `run` must be `#[inline(always)]`, down to the innermost loop.
+pub(crate) trait Work {
+    /// Does it, with vectors of `S` or whatever the compiler makes of plain loops.
+    fn run<S: Simd>(self);
+}
+
 /// An instruction set for which the kernels have a path of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isa {
@@ -34,6 +44,22 @@ impl Isa {
         found
     }
 
+    /// Does some work with these instructions, which the processor must have: an `Isa` comes from [`Isa::detect`] or was checked by
+    /// [`PackedWeights::new`](crate::PackedWeights::new).
+    #[inline]
+    #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
+    pub(crate) fn run(self, work: impl Work) {
+        match self {
+            // SAFETY: the processor has the instructions, see above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { run_avx512(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { run_avx2(work) },
+            _ => work.run::<Portable>(),
+        }
+    }
+
     /// Values of a vector: output channels of a panel of weights.
     pub(crate) const fn lanes(self) -> usize {
         match self {
@@ -41,4 +67,16 @@ impl Isa {
             Self::Avx2 | Self::Portable => 8,
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn run_avx512(work: impl Work) {
+    work.run::<Avx512>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2(work: impl Work) {
+    work.run::<Avx2>();
 }

@@ -12,6 +12,7 @@
 //!
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Epilogue`], [`Scratch`].
 
+mod aligned;
 mod conv;
 mod elementwise;
 mod epilogue;
@@ -24,6 +25,7 @@ mod pool;
 mod product;
 mod region;
 mod simd;
+mod store;
 mod tile;
 
 pub use conv::{ConvShape, conv2d, conv2d_regions};
@@ -36,11 +38,13 @@ pub use partial_sums::conv2d_partial_sums;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
 pub use region::Region;
 
+use aligned::Aligned;
+
 /// Memory that kernels need while they run; kept between calls so that it is allocated once.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
     /// Inputs with their padding around them.
-    planes: Vec<f32>,
+    planes: Aligned,
     /// Distances of a convolution's or linear layer's inputs from the first.
     taps: Vec<usize>,
     /// Outputs that are computed together.

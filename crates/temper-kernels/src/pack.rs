@@ -1,5 +1,6 @@
 //! Weights laid out as the tiles read them.
 
+use crate::aligned::Aligned;
 use crate::isa::Isa;
 
 /// The weight matrix of a convolution or linear layer, in panels of a few rows, so that a tile reads it front to back.
@@ -14,7 +15,7 @@ pub struct PackedWeights {
     /// Columns (inputs of one output).
     columns: usize,
     /// `[groups, panels, columns, isa.lanes()]`; rows that fill up the last panel are zero.
-    data: Vec<f32>,
+    data: Aligned,
 }
 
 impl PackedWeights {
@@ -29,7 +30,7 @@ impl PackedWeights {
         assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
         assert_eq!(weights.len(), groups * rows * columns, "weights must fill [groups * rows, columns]");
         let size = groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns;
-        let mut packed = Self { isa, groups, rows, columns, data: vec![0.0; size] };
+        let mut packed = Self { isa, groups, rows, columns, data: Aligned::zeros(size) };
         for (index, &weight) in weights.iter().enumerate() {
             packed.set(index, weight);
         }
@@ -58,19 +59,19 @@ impl PackedWeights {
 
     /// The weight at `index` of the unpacked matrix.
     pub fn get(&self, index: usize) -> f32 {
-        self.data[self.position(index)]
+        self.data.values()[self.position(index)]
     }
 
     /// Replaces the weight at `index` of the unpacked matrix.
     pub fn set(&mut self, index: usize, weight: f32) {
         let position = self.position(index);
-        self.data[position] = weight;
+        self.data.values_mut()[position] = weight;
     }
 
     /// The panels of one group from panel `first` on, each `[columns, isa.lanes()]`.
     pub(crate) fn panels(&self, group: usize, first: usize) -> &[f32] {
-        let size = self.data.len() / self.groups;
-        &self.data[group * size..][..size][first * self.columns * self.isa.lanes()..]
+        let size = self.rows.div_ceil(self.isa.lanes()) * self.columns * self.isa.lanes();
+        &self.data.values()[group * size..][..size][first * self.columns * self.isa.lanes()..]
     }
 
     fn position(&self, index: usize) -> usize {

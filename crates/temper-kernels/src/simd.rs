@@ -7,9 +7,9 @@ pub(crate) trait Simd: Copy {
     type Vector: Copy;
     /// Values of a vector: 8 or 16.
     const LANES: usize;
-    /// Most vectors of channels in a tile with channels in lanes: with `PIXELS`, what the registers hold.
+    /// Most vectors of channels in a tile with channels in lanes.
     const VECTORS: usize;
-    /// Most pixels of such a tile.
+    /// Most pixels of such a tile of one or two vectors of channels: with the inputs, what the registers hold.
     const PIXELS: usize;
 
     /// `x` in all lanes.
@@ -30,6 +30,11 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// They must be readable.
     unsafe fn load_first(from: *const f32, count: usize) -> Self::Vector;
+    /// Writes all lanes.
+    ///
+    /// # Safety
+    /// `LANES` values must be writable.
+    unsafe fn store(x: Self::Vector, to: *mut f32);
     /// Writes the first `count` lanes.
     ///
     /// # Safety
@@ -93,6 +98,13 @@ impl Simd for Portable {
         let mut x = [0.0; 8];
         x[..count].copy_from_slice(from);
         x
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a common interface with vector stores")]
+    unsafe fn store(x: [f32; 8], to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(x) }
     }
 
     #[inline(always)]
@@ -173,6 +185,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn store(x: __m512, to: *mut f32) {
+            unsafe { _mm512_storeu_ps(to, x) }
+        }
+
+        #[inline(always)]
         unsafe fn store_first(x: __m512, to: *mut f32, count: usize) {
             unsafe { _mm512_mask_storeu_ps(to, first_lanes(count), x) }
         }
@@ -180,35 +197,37 @@ mod x86 {
         #[inline(always)]
         fn transpose(columns: &[__m512; 8], rows: &mut [[f32; 8]; 16]) {
             unsafe {
-                for half in 0..2 {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(|i| columns[4 * half + i]);
-                    let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-                    let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-                    // Each holds four values of channels i, 4 + i, 8 + i and 12 + i.
-                    let quads = [
-                        _mm512_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
-                        _mm512_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
-                        _mm512_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
-                        _mm512_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
-                    ];
-                    for (i, quad) in quads.into_iter().enumerate() {
-                        let at = 4 * half;
-                        _mm_storeu_ps(rows[i][at..at + 4].as_mut_ptr(), _mm512_castps512_ps128(quad));
-                        _mm_storeu_ps(
-                            rows[4 + i][at..at + 4].as_mut_ptr(),
-                            _mm512_extractf32x4_ps::<1>(quad),
-                        );
-                        _mm_storeu_ps(
-                            rows[8 + i][at..at + 4].as_mut_ptr(),
-                            _mm512_extractf32x4_ps::<2>(quad),
-                        );
-                        _mm_storeu_ps(
-                            rows[12 + i][at..at + 4].as_mut_ptr(),
-                            _mm512_extractf32x4_ps::<3>(quad),
-                        );
+                let halves = [quads_512(&columns[..4]), quads_512(&columns[4..])];
+                let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+                let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+                for i in 0..4 {
+                    let (a, b) = (_mm512_castps_pd(halves[0][i]), _mm512_castps_pd(halves[1][i]));
+                    for (first, order) in [(i, low), (8 + i, high)] {
+                        let pair = _mm512_permutex2var_pd(a, order, b);
+                        let upper = _mm512_extractf64x4_pd::<1>(pair);
+                        // Whole rows: loads that follow could not be served from two stores.
+                        _mm256_storeu_pd(rows[first].as_mut_ptr().cast(), _mm512_castpd512_pd256(pair));
+                        _mm256_storeu_pd(rows[first + 4].as_mut_ptr().cast(), upper);
                     }
                 }
             }
+        }
+    }
+
+    /// Four values each of the channels i, 4 + i, 8 + i and 12 + i.
+    #[inline(always)]
+    fn quads_512(columns: &[__m512]) -> [__m512; 4] {
+        unsafe {
+            let (ab_low, ab_high) =
+                (_mm512_unpacklo_ps(columns[0], columns[1]), _mm512_unpackhi_ps(columns[0], columns[1]));
+            let (cd_low, cd_high) =
+                (_mm512_unpacklo_ps(columns[2], columns[3]), _mm512_unpackhi_ps(columns[2], columns[3]));
+            [
+                _mm512_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                _mm512_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                _mm512_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                _mm512_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            ]
         }
     }
 
@@ -265,6 +284,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn store(x: __m256, to: *mut f32) {
+            unsafe { _mm256_storeu_ps(to, x) }
+        }
+
+        #[inline(always)]
         unsafe fn store_first(x: __m256, to: *mut f32, count: usize) {
             unsafe { _mm256_maskstore_ps(to, lane_mask(count), x) }
         }
@@ -272,24 +296,30 @@ mod x86 {
         #[inline(always)]
         fn transpose(columns: &[__m256; 8], rows: &mut [[f32; 8]; 16]) {
             unsafe {
-                for half in 0..2 {
-                    let [a, b, c, d] = [0, 1, 2, 3].map(|i| columns[4 * half + i]);
-                    let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-                    let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-                    // Each holds four values of channels i and 4 + i.
-                    let quads = [
-                        _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
-                        _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
-                        _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
-                        _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
-                    ];
-                    for (i, quad) in quads.into_iter().enumerate() {
-                        let at = 4 * half;
-                        _mm_storeu_ps(rows[i][at..at + 4].as_mut_ptr(), _mm256_castps256_ps128(quad));
-                        _mm_storeu_ps(rows[4 + i][at..at + 4].as_mut_ptr(), _mm256_extractf128_ps::<1>(quad));
-                    }
+                let halves = [quads_256(&columns[..4]), quads_256(&columns[4..])];
+                for i in 0..4 {
+                    let (a, b) = (halves[0][i], halves[1][i]);
+                    _mm256_storeu_ps(rows[i].as_mut_ptr(), _mm256_permute2f128_ps::<0x20>(a, b));
+                    _mm256_storeu_ps(rows[i + 4].as_mut_ptr(), _mm256_permute2f128_ps::<0x31>(a, b));
                 }
             }
+        }
+    }
+
+    /// Four values each of the channels i and 4 + i.
+    #[inline(always)]
+    fn quads_256(columns: &[__m256]) -> [__m256; 4] {
+        unsafe {
+            let (ab_low, ab_high) =
+                (_mm256_unpacklo_ps(columns[0], columns[1]), _mm256_unpackhi_ps(columns[0], columns[1]));
+            let (cd_low, cd_high) =
+                (_mm256_unpacklo_ps(columns[2], columns[3]), _mm256_unpackhi_ps(columns[2], columns[3]));
+            [
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            ]
         }
     }
 }

@@ -19,7 +19,23 @@ pub(crate) struct Operands<'a> {
     pub(crate) reach: usize,
 }
 
-/// Multiplies `vectors` panels with single inputs: lanes are channels, `sums[vector · PIXELS + pixel]`.
+/// How many panels to multiply at once, of `left`. None should be left alone: it would wait for loads.
+pub(crate) const fn channel_vectors<S: Simd>(left: usize) -> usize {
+    if left == 3 && S::VECTORS >= 3 {
+        3
+    } else if left >= 2 && S::VECTORS >= 2 {
+        2
+    } else {
+        1
+    }
+}
+
+/// How many pixels go with so many panels.
+pub(crate) const fn channel_pixels<S: Simd>(vectors: usize) -> usize {
+    if vectors == 3 { 4 } else { S::PIXELS }
+}
+
+/// Multiplies `vectors` panels with single inputs: lanes are channels, `sums[vector · 8 + pixel]`.
 #[inline(always)]
 pub(crate) fn channel_tile<S: Simd>(
     operands: Operands<'_>,
@@ -37,7 +53,7 @@ pub(crate) fn channel_tile<S: Simd>(
             }
         };
     }
-    choose! { 1: 1 2 4 6 8; 2: 1 2 4 6 8; 3: 1 2 4 8; }
+    choose! { 1: 1 2 4 6 8; 2: 1 2 4 6 8; 3: 1 2 4; }
 }
 
 /// Missing pixels are computed as copies of the last.
@@ -76,7 +92,7 @@ fn multiply_channels<S: Simd, const V: usize, const P: usize>(
         }
     }
     for (v, local) in local.iter().enumerate() {
-        sums[v * S::PIXELS..][..P].copy_from_slice(local);
+        sums[v * 8..][..P].copy_from_slice(local);
     }
 }
 
@@ -101,7 +117,7 @@ pub(crate) fn pixel_tile<S: Simd>(
     if S::LANES == 16 {
         choose! { 16: 1 x 8 2 x 8 4 x 6 6 x 4 8 x 3 }
     } else {
-        choose! { 8: 1 x 8 2 x 4 4 x 3 6 x 2 }
+        choose! { 8: 1 x 8 2 x 4 3 x 3 4 x 2 5 x 2 6 x 2 }
     }
 }
 
@@ -111,18 +127,18 @@ pub(crate) const fn pixel_vectors<S: Simd>(rows: usize) -> usize {
         (_, 1) | (16, 2) => 8,
         (16, 4) => 6,
         (16, 6) | (_, 2) => 4,
-        (16, _) | (_, 4) => 3,
+        (16, _) | (_, 3) => 3,
         _ => 2,
     }
 }
 
 /// How many rows to multiply at once, of `left` that are wanted and `room` that the panel has.
 pub(crate) fn pixel_rows<S: Simd>(left: usize, room: usize) -> usize {
-    // A panel of eight rows is better done as four and four where the registers hold no eight.
+    // Sixteen registers hold no eight rows: five and three are better than six and two.
     if S::LANES == 8 && left >= 7 && room == 8 {
-        return 4;
+        return 5;
     }
-    let heights: &[usize] = if S::LANES == 16 { &[8, 6, 4, 2, 1] } else { &[6, 4, 2, 1] };
+    let heights: &[usize] = if S::LANES == 16 { &[8, 6, 4, 2, 1] } else { &[6, 5, 4, 3, 2, 1] };
     let fitting = || heights.iter().copied().filter(|&rows| rows <= room);
     let enough = fitting().rfind(|&rows| rows >= left);
     enough.or_else(|| fitting().next()).expect("one row always fits")

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 use temper_kernels::ConvShape;
 
 /// Bit patterns to compare.
-pub fn bits(values: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     // All NaN alike: which payload survives an addition is the processor's choice.
     values.iter().map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
 }
 
 /// Values as faulty networks meet them: mostly ordinary, some zero, infinite, NaN, subnormal or huge.
-pub fn values(count: usize, seed: u64, wild: bool) -> Vec<f32> {
+pub(crate) fn values(count: usize, seed: u64, wild: bool) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let special = [
         0.0,
@@ -39,7 +39,7 @@ pub fn values(count: usize, seed: u64, wild: bool) -> Vec<f32> {
 }
 
 /// Small convolutions of all kinds, and a number of images.
-pub fn conv_shapes() -> impl Strategy<Value = (ConvShape, usize)> {
+pub(crate) fn conv_shapes() -> impl Strategy<Value = (ConvShape, usize)> {
     let pair = |low: usize, high: usize| [low..high, low..high];
     (
         1..4usize,
