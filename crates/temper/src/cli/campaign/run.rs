@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -36,10 +36,13 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
-    let dir = args.threads.install(|| {
+    let (dir, seconds) = args.threads.install(|| {
         let campaign = loaded.campaign()?;
+        let began = Instant::now();
         run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &args.output)
+            .map(|dir| (dir, began.elapsed().as_secs_f64()))
     })??;
+    eprintln!("golden run, trials and records: {seconds:.3} s");
     report(&dir, args.json, out)
 }
 
