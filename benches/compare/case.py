@@ -15,7 +15,7 @@ import faults
 import networks
 import temper_cli
 from faults import Fault
-from temper_cli import Temper
+from temper_cli import Campaign, Temper
 from workloads import Workload
 
 
@@ -54,10 +54,9 @@ class Case:
         with warnings.catch_warnings():
             # The exporter for PyTorch's own tracer is called legacy; the other one needs one more package.
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                self.model(), (self.images[:2],), str(file), dynamo=False, input_names=["images"],
-                output_names=["logits"], dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
-            )
+            names = {"input_names": ["images"], "output_names": ["logits"]}
+            batches = {"images": {0: "batch"}, "logits": {0: "batch"}}
+            torch.onnx.export(self.model(), (self.images[:2],), str(file), dynamo=False, dynamic_axes=batches, **names)
         return file
 
 
@@ -102,17 +101,15 @@ def prepare(workload: Workload, temper: Temper, work: Path) -> Case:
     state_file = folder / f"{workload.network}.pt"
     model_file = state_file.with_suffix(".safetensors")
     if not state_file.exists():
-        torch.save(network.weights(network, temper.data).state_dict(), state_file)
-    mean, std = (",".join(map(str, values)) for values in (network.mean, network.std))
-    temper.run(
-        "model", "import", *network.import_options, "--weights", state_file, "--mean", mean, "--std", std, "-o", model_file
-    )
+        partial = state_file.with_suffix(".part")
+        torch.save(network.weights(network, temper.data).state_dict(), partial)
+        partial.rename(state_file)
+    temper.run("model", "import", *network.import_options(), "--weights", state_file, "-o", model_file)
     images, labels = network.inputs(temper.data, "test", workload.images)
     reference = work / "reference"
     shutil.rmtree(reference, ignore_errors=True)
-    temper.campaign(
-        model_file, workload, network.data, workload.trials, reference, threads=torch.get_num_threads(), predictions=True
-    )
+    campaign = Campaign(model_file, network.data, workload, workload.trials, predictions=True)
+    temper.run_campaign(campaign, reference, threads=torch.get_num_threads())
     temper.export_faults(reference, reference / "faults.csv")
     trials = faults.read(reference / "faults.csv", workload.trials)
     expected = temper_cli.predictions(reference)

@@ -67,5 +67,6 @@ def by_batch(faults: list[Fault], batch: int, images: int) -> list[list[Fault]]:
 def struck(values: Tensor, faults: list[Fault]) -> Tensor:
     """What these values read under these faults, one fault a value."""
     if faults[0].bit is not None:
-        return (values.view(torch.int32) ^ torch.tensor([fault.mask for fault in faults], dtype=torch.int32)).view(torch.float32)
+        masks = torch.tensor([fault.mask for fault in faults], dtype=torch.int32)
+        return (values.view(torch.int32) ^ masks).view(torch.float32)
     return torch.tensor([fault.value for fault in faults])

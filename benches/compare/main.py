@@ -22,7 +22,7 @@ from report import Result
 from temper_cli import Temper
 from workloads import workloads
 
-# A contestant whose answers differ in a larger share of the inferences runs another experiment.
+# A contestant that answers otherwise on a larger share of a trial's images runs another experiment.
 MOST_DIFFERING = 0.01
 
 
@@ -30,7 +30,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compares Temper's speed with that of others.")
     parser.add_argument("--temper", type=Path, required=True, help="the temper binary")
     parser.add_argument("--work", type=Path, required=True, help="folder for models, campaigns and fault lists")
-    parser.add_argument("--data", type=Path, default=os.environ.get("TEMPER_DATA"), help="folder of data sets and models/")
+    data = os.environ.get("TEMPER_DATA")
+    parser.add_argument("--data", type=Path, default=data, help="folder of data sets and models/")
     parser.add_argument("--output", type=Path, help="folder for speed.md and speed.json [default: the work folder]")
     parser.add_argument("--quick", action="store_true", help="fewer images, trials and rounds")
     parser.add_argument("--only", default="", metavar="WORD", help="only workloads whose name contains WORD")
@@ -58,28 +59,30 @@ def compare(prepared: Case, field: list[Contestant], threads: int, rounds: int) 
 
 
 def result(prepared: Case, name: str, threads: int, measurements: list[Measurement]) -> Result:
-    """Sums up the rounds and compares the answers with Temper's reference campaign."""
-    first = measurements[0]
-    rates = [measured.inferences / measured.seconds for measured in measurements]
-    expected = prepared.expected
+    """Sums up the rounds, and compares the answers with those of Temper's reference campaign."""
+    first, expected = measurements[0], prepared.expected
+    images = prepared.workload.images
     correct = (expected == prepared.labels.numpy()).sum(axis=1)
-    off = int(np.abs(correct - first.correct).max())
-    differing = None if first.predictions is None else int((expected != first.predictions).sum())
-    if (off if differing is None else differing / len(expected)) > MOST_DIFFERING * expected.shape[1]:
-        raise RuntimeError(f"{prepared.workload.name}: {name} gives other answers: {off} off, {differing} differing")
+    off = np.abs(correct - first.correct)
+    differing = None if first.predictions is None else (expected != first.predictions).sum(axis=1)
+    worst = int((off if differing is None else differing).max())
+    if worst > MOST_DIFFERING * images:
+        where = f"{prepared.workload.name}, {worst} of {images} images of a trial"
+        raise RuntimeError(f"{name} gives other answers than Temper: {where}")
+    rates = [measured.inferences / measured.seconds for measured in measurements]
     return Result(
         workload=prepared.workload.name,
-        images=prepared.workload.images,
+        images=images,
         contestant=name,
         threads=threads,
-        trials=first.inferences // prepared.workload.images,
+        trials=first.inferences // images,
         seconds=[measured.seconds for measured in measurements],
         best=max(rates),
         median=statistics.median(rates),
         correct=first.correct,
         compared=expected.size,
-        differing=differing,
-        most_off=off,
+        differing=None if differing is None else int(differing.sum()),
+        most_off=int(off.max()),
     )
 
 
@@ -91,9 +94,10 @@ def main() -> None:
     field = contestants(given.quick)
     facts = host.facts(temper) | {"quick": given.quick}
     results: list[Result] = []
-    for workload in workloads(given.quick):
-        if given.only not in workload.name:
-            continue
+    chosen = [workload for workload in workloads(given.quick) if given.only in workload.name]
+    if not chosen:
+        raise SystemExit(f"--only: no workload's name contains {given.only!r}: see workloads.py")
+    for workload in chosen:
         torch.set_num_threads(host.threads())
         prepared = case.prepare(workload, temper, given.work.resolve())
         for threads in sorted({1, host.threads()}):

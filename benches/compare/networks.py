@@ -96,9 +96,14 @@ class Network:
     data: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    import_options: tuple[str, ...]
-    """Options of `temper model import`."""
+    architecture: tuple[str, ...]
+    """What `temper model import` must be told of it."""
     weights: Callable[["Network", Path], nn.Module]
+
+    def import_options(self) -> list[str]:
+        """Options of `temper model import`."""
+        mean, std = (",".join(map(str, values)) for values in (self.mean, self.std))
+        return [*self.architecture, "--mean", mean, "--std", std]
 
     def inputs(self, data: Path, split: str, count: int | None = None) -> tuple[Tensor, Tensor]:
         """Normalised images and labels."""
@@ -145,12 +150,12 @@ _MNIST = {"data": "mnist", "mean": (0.1307,), "std": (0.3081,), "weights": _trai
 _CIFAR = {"data": "cifar-10", "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 NETWORKS: dict[str, Network] = {
-    "LeNet-5": Network(LeNet5, import_options=("--arch", "lenet5", "--input", "1,28,28"), **_MNIST),
-    "MLP 784-300-100-10": Network(Mlp, import_options=("--arch", "mlp", "--input", "1,28,28"), **_MNIST),
+    "LeNet-5": Network(LeNet5, architecture=("--arch", "lenet5", "--input", "1,28,28"), **_MNIST),
+    "MLP 784-300-100-10": Network(Mlp, architecture=("--arch", "mlp", "--input", "1,28,28"), **_MNIST),
     "ResNet-20": Network(
-        lambda: ResNet((16, 32, 64), 3, "A"), import_options=("--arch", "resnet20"), weights=_published, **_CIFAR
+        lambda: ResNet((16, 32, 64), 3, "A"), architecture=("--arch", "resnet20"), weights=_published, **_CIFAR
     ),
     "ResNet-18": Network(
-        lambda: ResNet((64, 128, 256, 512), 2, "B"), import_options=("--arch", "resnet18"), weights=_random, **_CIFAR
+        lambda: ResNet((64, 128, 256, 512), 2, "B"), architecture=("--arch", "resnet18"), weights=_random, **_CIFAR
     ),
 }

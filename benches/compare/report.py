@@ -56,9 +56,9 @@ def _table(name: str, results: list[Result]) -> list[str]:
     lines += [f"| | trials | {header} | answers |", "|---|" + "---|" * (2 * len(threads) + 2)]
     for contestant in dict.fromkeys(result.contestant for result in results):
         mine = [result for result in results if result.contestant == contestant]
-        cells = [cell for result in mine for cell in (f"{_number(result.best)} ({_number(result.median)})", _ratio(result, results))]
+        rates = [f"{_number(result.best)} ({_number(result.median)}) | {_ratio(result, results)}" for result in mine]
         trials = " / ".join(dict.fromkeys(str(result.trials) for result in mine))
-        lines.append(f"| {contestant} | {trials} | {' | '.join(cells)} | {_agreement(mine[-1])} |")
+        lines.append(f"| {contestant} | {trials} | {' | '.join(rates)} | {_agreement(mine[-1])} |")
     return lines
 
 
@@ -69,9 +69,10 @@ def _ratio(result: Result, results: list[Result]) -> str:
 
 
 def _agreement(result: Result) -> str:
+    """Where the answers differ from those of Temper's reference campaign."""
     if result.differing is None:
-        return "as in the reference campaign" if result.most_off == 0 else f"up to {result.most_off} correct images off"
-    return f"{result.differing} of {result.compared} differ; correct images at most {result.most_off} off"
+        return f"correct images of a trial at most {result.most_off} off"
+    return f"{result.differing} of {result.compared} differ; correct images of a trial at most {result.most_off} off"
 
 
 def _threads(count: int) -> str:

@@ -9,23 +9,37 @@ import numpy as np
 
 from workloads import Workload
 
-_SPECIFICATION = """seed = 1
+
+@dataclass(frozen=True)
+class Campaign:
+    """A workload as a campaign of so many trials."""
+
+    model: Path
+    data: str
+    workload: Workload
+    trials: int
+    predictions: bool
+    """Whether the top class of every image is recorded."""
+
+    def specification(self) -> str:
+        """The campaign's TOML file."""
+        return f"""seed = 1
 
 [model]
-file = "{model}"
+file = "{self.model}"
 
 [data]
-set = "{data}"
-limit = {images}
+set = "{self.data}"
+limit = {self.workload.images}
 
 [[fault]]
-{fault}
+{self.workload.fault}
 
 [trials]
-count = {trials}
+count = {self.trials}
 
 [record]
-predictions = {predictions}
+predictions = {str(self.predictions).lower()}
 """
 
 
@@ -46,21 +60,13 @@ class Temper:
     def version(self) -> str:
         return self.run("--version").stdout.strip()
 
-    def campaign(
-        self, model: Path, workload: Workload, data: str, trials: int, directory: Path, threads: int, predictions: bool
-    ) -> float:
-        """Runs a campaign in a new directory; returns the seconds of its golden run, trials and records, without loading."""
+    def run_campaign(self, campaign: Campaign, directory: Path, threads: int) -> float:
+        """Runs it in a new directory; returns the seconds of golden run, trials and records, without loading."""
         directory.mkdir(parents=True)
         specification = directory.with_suffix(".toml")
-        specification.write_text(
-            _SPECIFICATION.format(
-                model=model, data=data, images=workload.images, fault=workload.fault, trials=trials,
-                predictions=str(predictions).lower(),
-            )
-        )
-        done = self.run(
-            "campaign", "run", specification, "-o", directory, "--data-dir", self.data, "--threads", str(threads)
-        )
+        specification.write_text(campaign.specification())
+        options = ["-o", directory, "--data-dir", self.data, "--threads", str(threads)]
+        done = self.run("campaign", "run", specification, *options)
         line = next(line for line in done.stderr.splitlines() if line.startswith("golden run, trials and records: "))
         return float(line.split()[-2])
 

@@ -15,7 +15,7 @@ class Workload:
     fault: str
     """The `[[fault]]` of Temper's campaign."""
     trials: int = 1
-    """Trials that every contestant runs. Temper goes on to more of them, as its cost per trial falls with their number."""
+    """Trials that everyone runs. Temper goes on to more of them: its cost per trial falls with their number."""
 
     @property
     def golden(self) -> bool:

@@ -50,9 +50,7 @@ class InPlaceCompiled(Contestant):
         return _runner(case, model, compiled, batches)
 
 
-def _runner(
-    case: Case, model: nn.Module, forward: pytorch.Forward, batches: list[Tensor]
-) -> Callable[[], Measurement]:
+def _runner(case: Case, model: nn.Module, forward: pytorch.Forward, batches: list[Tensor]) -> Callable[[], Measurement]:
     """What runs a workload through `forward`, which computes with the parameters of `model`."""
     if case.workload.golden:
         return lambda: measurement(case, *pytorch.golden(forward, batches))
@@ -60,9 +58,7 @@ def _runner(
     return lambda: measurement(case, *pytorch.timed(trials))
 
 
-def _weights(
-    case: Case, model: nn.Module, forward: pytorch.Forward, batches: list[Tensor]
-) -> Callable[[], np.ndarray]:
+def _weights(case: Case, model: nn.Module, forward: pytorch.Forward, batches: list[Tensor]) -> Callable[[], np.ndarray]:
     def damage(layer: str, struck: list[Fault]) -> tuple[Tensor, Damage]:
         weight = model.get_submodule(layer).weight
         places = torch.unravel_index(torch.tensor([fault.index for fault in struck]), weight.shape)

@@ -19,7 +19,7 @@ Declared = dict[str, tuple[list[int], list[Any]]]
 
 
 class Mrfi(Contestant):
-    """With its fastest batch size, in inference mode. It flattens tensors with `view`, which channels-last does not allow."""
+    """With its fastest batch size, in inference mode. Its `view(-1)` of tensors rules channels-last out."""
 
     name = "MRFI"
 
@@ -52,7 +52,7 @@ class _Injector:
         self.settings = {name: layer.FI_config[kind][0] for name, layer in pytorch.layers(self.model).items()}
 
     def declare(self, struck: list[Fault], position: Callable[[Fault], int]) -> Declared:
-        """Says what is struck in every layer. Layers without a fault stay in: that is how they get their weights back."""
+        """What is struck in every layer. Layers without a fault stay in: so they get their weights back."""
         layers = faults.by_layer(struck)
 
         def declared(at: list[Fault]) -> tuple[list[int], list[Any]]:

@@ -27,9 +27,8 @@ class PyTorchFi(Contestant):
         settings = pytorch.fastest_settings(case, threads)
         model = pytorch.load(case, settings)
         batches = pytorch.batched(case.images, settings)
-        injector = fault_injection(
-            model, settings.batch, input_shape=list(case.images.shape[1:]), layer_types=list(pytorch.LAYERS), use_cuda=False
-        )
+        shape, types = list(case.images.shape[1:]), list(pytorch.LAYERS)
+        injector = fault_injection(model, settings.batch, input_shape=shape, layer_types=types, use_cuda=False)
         trials = _neurons(case, injector, batches) if case.workload.transient else _weights(case, injector, batches)
         return lambda: measurement(case, *pytorch.timed(trials))
 

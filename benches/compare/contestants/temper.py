@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import temper_cli
 from case import Case, Contestant, Measurement
+from temper_cli import Campaign
 from workloads import Workload
 
 # Passes of golden inference, of which the fastest counts; the same for everyone.
@@ -13,7 +14,7 @@ GOLDEN_PASSES = 3
 
 
 class TemperContestant(Contestant):
-    """The command line tool. Its time is its own: loading is left out, the golden run and the writing of records are in it."""
+    """The command line tool, by its own clock: without loading, with the golden run and the writing of records."""
 
     name = "Temper"
 
@@ -36,10 +37,9 @@ class TemperContestant(Contestant):
 
 
 def _golden(case: Case, threads: int) -> Measurement:
-    done = case.temper.run(
-        "eval", case.model_file, "--data", case.data, "--data-dir", case.temper.data, "--limit",
-        str(case.workload.images), "--repeat", str(GOLDEN_PASSES), "--threads", str(threads), "--json",
-    )
+    images = ["--data", case.data, "--data-dir", case.temper.data, "--limit", str(case.workload.images)]
+    options = ["--repeat", str(GOLDEN_PASSES), "--threads", str(threads), "--json"]
+    done = case.temper.run("eval", case.model_file, *images, *options)
     found = json.loads(done.stdout)
     return Measurement(found["seconds"], found["images"], None, [found["correct"]])
 
@@ -47,9 +47,8 @@ def _golden(case: Case, threads: int) -> Measurement:
 def _campaign(case: Case, threads: int, trials: int) -> Measurement:
     directory = case.work / "campaign"
     shutil.rmtree(directory, ignore_errors=True)
-    seconds = case.temper.campaign(
-        case.model_file, case.workload, case.data, trials, directory, threads, predictions=False
-    )
+    campaign = Campaign(case.model_file, case.data, case.workload, trials, predictions=False)
+    seconds = case.temper.run_campaign(campaign, directory, threads)
     shared = temper_cli.records(directory)[: case.workload.trials]
     correct = [record["correct"] for record in shared]
     return Measurement(seconds, trials * case.workload.images, None, correct)
