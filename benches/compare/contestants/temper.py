@@ -20,7 +20,7 @@ class TemperContestant(Contestant):
 
     def __init__(self, campaign_seconds: float, most_trials: int) -> None:
         self.campaign_seconds = campaign_seconds
-        """About how long a campaign shall take: as many trials are run as fit in."""
+        """How long a campaign shall take at most: from half of it upwards, unless the first trials take longer."""
         self.most_trials = most_trials
 
     def takes(self, workload: Workload) -> bool:
@@ -29,11 +29,17 @@ class TemperContestant(Contestant):
     def prepare(self, case: Case, threads: int) -> Callable[[], Measurement]:
         if case.workload.golden:
             return lambda: _golden(case, threads)
-        shared = case.workload.trials
-        probe = _campaign(case, threads, shared)
-        fitting = int(shared * self.campaign_seconds / probe.seconds)
-        trials = min(max(fitting, shared), max(self.most_trials, shared))
+        trials = self._fitting_trials(case, threads)
         return lambda: _campaign(case, threads, trials)
+
+    def _fitting_trials(self, case: Case, threads: int) -> int:
+        """Trials that take half the time or more. Step by step, since the golden run counts less the more there are."""
+        trials = case.workload.trials
+        while (spent := _campaign(case, threads, trials).seconds) < self.campaign_seconds / 2:
+            if trials >= self.most_trials:
+                break
+            trials = min(int(trials * self.campaign_seconds / spent), self.most_trials)
+        return trials
 
 
 def _golden(case: Case, threads: int) -> Measurement:
