@@ -59,6 +59,20 @@ fn a_campaign_is_planned_run_shown_and_exported() {
 }
 
 #[test]
+fn speed_is_told_without_changing_results() {
+    let once = temper(&["eval", support::MODEL, "--data", "digits", "--json"]).json();
+    let thrice = temper(&["eval", support::MODEL, "--data", "digits", "--json", "--repeat", "3"]).json();
+    assert_eq!((&thrice["images"], &thrice["correct"]), (&once["images"], &once["correct"]));
+    assert!(thrice["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds.is_finite()));
+    let dir = tempfile::tempdir().expect("a folder");
+    let (spec, records) = digits_campaign(dir.path(), CAMPAIGN);
+    let run = temper(&["campaign", "run", &spec, "-o", &records]);
+    let told = run.err.lines().find_map(|line| line.strip_prefix("golden run, trials and records: "));
+    let seconds = told.and_then(|told| told.strip_suffix(" s")?.parse::<f64>().ok());
+    assert!(seconds.is_some_and(f64::is_finite), "{}", run.err);
+}
+
+#[test]
 fn thread_counts_change_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let (spec, _) = digits_campaign(dir.path(), CAMPAIGN);
@@ -143,6 +157,7 @@ fn bad_files_give_3_and_name_the_file() {
     refused(&["eval", model, "--data", "cifar-11"], 3, &["cifar-11", "cifar-10"]);
     refused(&["eval", model, "--data", "digits", "--limit", "501"], 3, &["501", "500"]);
     refused(&["eval", model, "--data", "digits", "--limit", "0"], 3, &["limit"]);
+    refused(&["eval", model, "--data", "digits", "--repeat", "0"], 2, &["--repeat"]);
     let nowhere = dir.path().to_string_lossy().into_owned();
     refused(&["eval", model, "--data", "mnist", "--data-dir", &nowhere], 3, &["temper data fetch mnist"]);
     refused(&["campaign", "status", &nowhere], 3, &["holds no campaign"]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
@@ -64,12 +64,15 @@ fn share(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
-    let dir = args.threads.install(|| {
+    let (dir, seconds) = args.threads.install(|| {
         let campaign = loaded.campaign()?;
-        let EngineArgs { memory, verify, no_proofs } = args.engine;
+let EngineArgs { memory, verify, no_proofs } = args.engine;
         let options = RunOptions { memory: memory.as_u64(), verify, proofs: !no_proofs };
+        let began = Instant::now();
         run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &options, &args.output)
+            .map(|dir| (dir, began.elapsed().as_secs_f64()))
     })??;
+    eprintln!("golden run, trials and records: {seconds:.3} s");
     report(&dir, args.json, out)
 }
 

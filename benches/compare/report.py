@@ -1,0 +1,92 @@
+"""Results as Markdown and JSON."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """One contestant on one workload with one number of threads."""
+
+    workload: str
+    images: int
+    contestant: str
+    threads: int
+    trials: int
+    seconds: list[float]
+    """Of each round."""
+    best: float
+    """Trials times images a second, in the fastest round."""
+    median: float
+    correct: list[int]
+    """Correct images of each trial that everyone runs."""
+    compared: int
+    """Inferences whose answers are compared with Temper's reference campaign."""
+    differing: int | None
+    """Those with another top class; `None` where only counts are known."""
+    most_off: int
+    """The largest difference of the correct images of a trial."""
+
+
+def write(folder: Path, facts: dict[str, object], results: list[Result]) -> None:
+    """Writes `speed.json`, with every timing, and `speed.md`."""
+    raw = {"host": facts, "results": [dataclasses.asdict(result) for result in results]}
+    (folder / "speed.json").write_text(json.dumps(raw, indent=1) + "\n")
+    (folder / "speed.md").write_text(markdown(facts, results))
+
+
+def markdown(facts: dict[str, object], results: list[Result]) -> str:
+    """Facts, then a table for each workload."""
+    lines = ["| | |", "|---|---|"]
+    for name, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+    for name, of_workload in groupby(results, key=lambda result: result.workload):
+        lines += ["", *_table(name, list(of_workload))]
+    return "\n".join(lines) + "\n"
+
+
+def _table(name: str, results: list[Result]) -> list[str]:
+    threads = sorted({result.threads for result in results})
+    header = " | ".join(f"{_threads(count)}: best (median) | Temper is" for count in threads)
+    lines = [f"### {name}", "", f"{results[0].images} images; trial·images a second.", ""]
+    lines += [f"| | trials | {header} | answers |", "|---|" + "---|" * (2 * len(threads) + 2)]
+    for contestant in dict.fromkeys(result.contestant for result in results):
+        mine = [result for result in results if result.contestant == contestant]
+        rates = [f"{_number(result.best)} ({_number(result.median)}) | {_ratio(result, results)}" for result in mine]
+        trials = " / ".join(dict.fromkeys(str(result.trials) for result in mine))
+        lines.append(f"| {contestant} | {trials} | {' | '.join(rates)} | {_agreement(mine[-1])} |")
+    return lines
+
+
+def _ratio(result: Result, results: list[Result]) -> str:
+    """How many times as fast Temper is, best against best."""
+    best = next(other.best for other in results if other.contestant == "Temper" and other.threads == result.threads)
+    return "" if result.contestant == "Temper" else f"{best / result.best:.2f}×"
+
+
+def _agreement(result: Result) -> str:
+    """Where the answers differ from those of Temper's reference campaign."""
+    if result.differing is None:
+        return f"correct images of a trial at most {result.most_off} off"
+    return f"{result.differing} of {result.compared} differ; correct images of a trial at most {result.most_off} off"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _number(rate: float) -> str:
+    """Three significant digits, thousands apart."""
+    digits = max(0, len(str(int(rate))) - 3)
+    return f"{round(rate, -digits):,.0f}".replace(",", " ")
+
+
+def progress(results: list[Result], workload: str, threads: int) -> str:
+    """What was measured last, for the terminal."""
+    mine = [result for result in results if (result.workload, result.threads) == (workload, threads)]
+    rates = ", ".join(f"{result.contestant} {_number(result.best)}" for result in mine)
+    return f"{workload}, {_threads(threads)}: {rates}"
