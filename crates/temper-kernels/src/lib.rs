@@ -16,6 +16,7 @@ mod columns;
 mod conv;
 mod elementwise;
 mod epilogue;
+mod integer;
 mod isa;
 mod linear;
 mod pack;
@@ -25,6 +26,9 @@ mod tile;
 pub use conv::{ConvShape, conv2d};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
+pub use integer::{
+    CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
+};
 pub use isa::Isa;
 pub use linear::linear;
 pub use pack::PackedWeights;
