@@ -9,6 +9,7 @@
 //! Results are the same, bit for bit, for any number of threads, any order, any sharding and any resume. The
 //! engine never prints: it calls back.
 
+mod arithmetic;
 mod engine;
 mod error;
 mod identity;
@@ -25,6 +26,7 @@ mod sweep;
 mod trials;
 mod variant;
 
+pub use arithmetic::Arithmetic;
 pub use engine::{Golden, Observer};
 pub use error::CampaignError;
 pub use identity::Identity;

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::arithmetic::Arithmetic;
 use crate::data::Inputs;
-use crate::execution::{Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits_with};
+use crate::execution::{
+    IntegerLayer, Program, StepId, TapId, Weights, Workspace, chunk_size, count_correct, logits_with,
+};
 use crate::fault::{FaultSite, strike_activations};
 use crate::memory::{Calibration, Memory, TensorId};
+use crate::network::NodeId;
 
 /// A stored network and its program.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Variant {
     pub(super) program: Program,
     /// The parameters without faults.
     pub(super) weights: Weights,
+    /// The layers that compute in integers.
+    pub(super) integer: Vec<IntegerLayer>,
 }
 
 /// The fault-free run of a stored network.
@@ -43,14 +49,27 @@ type Strikes<'a> = BTreeMap<TensorId, Vec<&'a FaultSite>>;
 
 impl Variant {
     /// Compiles a memory; activations get their ranges from the calibration images.
-    pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>) -> Self {
+    ///
+    /// # Panics
+    /// When the memory cannot be computed in that arithmetic, which was checked before.
+    pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>, arithmetic: Arithmetic) -> Self {
         let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
         let seen = match calibration.filter(|_| memory.needs_calibration()) {
             Some(inputs) => observe(&program, &weights, inputs),
             None => Vec::new(),
         };
         memory.calibrate(seen);
-        Self { memory, program, weights }
+        if arithmetic == Arithmetic::Float {
+            return Self { memory, program, weights, integer: Vec::new() };
+        }
+        let integer = memory.integer_layers().expect("checked with the conditions");
+        let (program, weights) = Program::compile_integer(memory.network(), &[], memory.taps(), &integer);
+        Self { memory, program, weights, integer }
+    }
+
+    /// Compiles the network as stored, with the values of `observed` nodes kept.
+    pub(super) fn observed(&self, observed: &[NodeId]) -> (Program, Weights) {
+        Program::compile_integer(self.memory.network(), observed, self.memory.taps(), &self.integer)
     }
 
     /// Runs without faults.

@@ -11,6 +11,8 @@
 //! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
 //! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
 //!
+//! Layers whose weights and inputs are stored as 8-bit codes can be computed exactly in integers ([`Program::compile_integer`]).
+//!
 //! A batch norm is folded into the affine map `x · scale + shift` of each channel, as PyTorch does in inference, and not into the
 //! convolution's weights: faults strike stored weights, and those must stay what is stored.
 
@@ -18,6 +20,7 @@ mod arena;
 mod compile;
 mod evaluate;
 mod fusion;
+mod integer;
 mod movement;
 mod program;
 mod run;
@@ -25,6 +28,7 @@ mod taps;
 mod weights;
 
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
+pub use integer::IntegerLayer;
 pub use program::{Program, StepId};
 pub use run::Workspace;
 pub use taps::{Tap, TapId, TapSide, Touch, TouchImages};

@@ -53,7 +53,7 @@ impl Grid {
     }
 
     /// The value of a code.
-    pub(super) fn value(self, code: i64) -> f32 {
+    pub fn value(self, code: i64) -> f32 {
         (code - i64::from(self.zero_point)) as f32 * self.scale
     }
 
