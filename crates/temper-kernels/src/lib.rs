@@ -28,6 +28,7 @@ pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
 pub use integer::{
     CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
+    round_ties_even, round_to_steps,
 };
 pub use isa::Isa;
 pub use linear::linear;

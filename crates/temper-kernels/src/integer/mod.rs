@@ -10,6 +10,7 @@
 //! Vector lanes are output channels. Inputs are turned into codes once ([`layout`]); each product broadcasts the codes of a few taps
 //! of one pixel to all lanes, so that any stride, dilation and batch size costs the same.
 
+mod grid;
 mod isa;
 mod layout;
 mod product;
@@ -18,6 +19,7 @@ mod weights;
 
 use crate::epilogue::Epilogue;
 
+pub use grid::{round_ties_even, round_to_steps};
 pub use isa::IntegerIsa;
 pub use weights::{IntegerWeights, SumError, check_sum};
 
@@ -35,17 +37,16 @@ pub struct CodeGrid {
 pub struct IntegerScratch {
     /// The inputs of some images as codes.
     codes: Vec<u8>,
-    /// What is done to the sums of each lane.
-    lanes: product::Lanes,
     /// Where the pixels of a block begin among the codes.
     bases: Vec<usize>,
     /// Sums of a block, `[panels, pixels, lanes]`.
     sums: Vec<i32>,
     /// The sum of all codes under each pixel of a block.
     code_sums: Vec<i32>,
-    /// Values of a block, `[pixels, lanes]`, and turned, `[lanes, pixels]`.
+    /// Sums of a panel, `[lanes, pixels]`.
+    turned: Vec<i32>,
+    /// Values of a channel's pixels or a pixel's channels.
     values: Vec<f32>,
-    turned: Vec<f32>,
 }
 
 /// Computes a convolution or linear layer on a batch: `epilogue(f32(Σ (w − z_w)(x − z_x)) · scales[channel])`. Padding is the code of zero.

@@ -18,19 +18,6 @@ pub(super) struct Product<'a> {
     pub(super) output: &'a mut [f32],
 }
 
-/// What is done to the sums of each lane, lanes as in the packed weights.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Lanes {
-    /// Zero point of the inputs times the sum of the weights.
-    correction: Vec<i32>,
-    /// Zero points of the weights; empty if there are none.
-    zero_points: Vec<i32>,
-    scale: Vec<f32>,
-    bias: Vec<f32>,
-    /// Scale and shift of a batch norm; empty if there is none.
-    affine: [Vec<f32>; 2],
-}
-
 /// Some pixels of a batch with all channels of one group.
 #[derive(Clone, Copy)]
 struct Block {
@@ -38,6 +25,16 @@ struct Block {
     first: usize,
     pixels: usize,
     group: usize,
+}
+
+/// The output channels of a panel.
+struct Panel {
+    /// The lanes they are in.
+    lanes: std::ops::Range<usize>,
+    /// The first of them among all sums of weights.
+    sums: usize,
+    /// The first of them among all output channels.
+    channel: usize,
 }
 
 /// Bytes of codes that are made before they are multiplied: they should stay in the second cache.
@@ -57,18 +54,17 @@ impl Product<'_> {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             IntegerIsa::Avx2 => unsafe { run_avx2(self, scratch) },
-            _ => self.run_tiles::<Portable>(scratch),
+            _ => self.run_tiles::<Portable, 8>(scratch),
         }
     }
 
     #[inline(always)]
-    fn run_tiles<K: Tile>(&mut self, scratch: &mut IntegerScratch) {
+    fn run_tiles<K: Tile<L>, const L: usize>(&mut self, scratch: &mut IntegerScratch) {
         let layout = self.weights.layout();
         let (shape, bytes) = (layout.shape(), layout.image_bytes());
         let plane: usize = shape.output().iter().product();
         let image_len: usize = shape.input.iter().product();
         let images = (CODE_BYTES / bytes.max(1)).max(1);
-        self.fill_lanes::<K>(&mut scratch.lanes);
         // A unit may reach beyond the last code.
         scratch
             .codes
@@ -83,7 +79,7 @@ impl Product<'_> {
                 scratch.bases.resize(count, 0);
                 layout.bases(start, &mut scratch.bases);
                 for group in 0..shape.groups {
-                    self.block::<K>(Block { first: first + start, pixels: count, group }, plane, scratch);
+                    self.block::<K, L>(Block { first: first + start, pixels: count, group }, plane, scratch);
                     scratch.bases.iter_mut().for_each(|base| *base += layout.group_bytes());
                 }
             }
@@ -92,76 +88,156 @@ impl Product<'_> {
 
     /// Computes all channels of a group at some pixels.
     #[inline(always)]
-    fn block<K: Tile>(&mut self, block: Block, plane: usize, scratch: &mut IntegerScratch) {
-        let IntegerScratch { codes, lanes, bases, sums, code_sums, values, turned } = scratch;
-        let size = BLOCK * K::LANES;
+    fn block<K: Tile<L>, const L: usize>(
+        &mut self,
+        block: Block,
+        plane: usize,
+        scratch: &mut IntegerScratch,
+    ) {
+        let IntegerScratch { codes, bases, sums, code_sums, turned, values } = scratch;
+        let size = BLOCK * L;
         sums.resize(2 * size, 0);
-        for buffer in [&mut *values, &mut *turned] {
-            buffer.resize(size, 0.0);
-        }
+        turned.resize(size, 0);
+        values.resize(BLOCK.max(L), 0.0);
         let weights = self.weights;
         let (offsets, group_lanes) = (weights.offsets(), weights.group_lanes());
-        for within in (0..group_lanes).step_by(2 * K::LANES) {
-            let panels = ((group_lanes - within) / K::LANES).min(2);
-            let lane = block.group * group_lanes + within;
-            let packed = weights.panels(lane, panels);
-            for (i, bases) in bases.chunks(K::PIXELS).enumerate() {
-                K::multiply(packed, codes, offsets, bases, i * K::PIXELS, sums);
+        for within in (0..group_lanes).step_by(2 * L) {
+            let panels = ((group_lanes - within) / L).min(2);
+            let packed = weights.panels(block.group * group_lanes + within, panels);
+            let pixels = K::PIXELS[panels - 1];
+            for (i, bases) in bases.chunks(pixels).enumerate() {
+                K::multiply(packed, codes, offsets, bases, i * pixels, sums);
             }
             for (panel, sums) in sums.chunks_exact(size).take(panels).enumerate() {
-                let within = within + panel * K::LANES;
+                let within = within + panel * L;
                 if within == 0 && weights.ones() == 1 {
                     let all = i32::from(self.grid.zero).wrapping_mul(weights.layout().taps() as i32);
                     code_sums.clear();
-                    code_sums.extend(sums.chunks_exact(K::LANES).map(|sums| sums[0].wrapping_sub(all)));
+                    code_sums.extend(sums.chunks_exact(L).map(|sums| sums[0].wrapping_sub(all)));
                 }
-                lanes.finish::<K>(lane + panel * K::LANES, sums, code_sums, values);
+                let panel = self.panel::<L>(block.group, within);
                 if plane == 1 {
-                    self.store_rows::<K>(block, within, values);
+                    self.store_pixels::<L>(block, &panel, sums, code_sums, values);
                 } else {
-                    K::turn(values, turned);
-                    self.store_planes::<K>(block, within, plane, turned);
+                    K::turn(sums, turned);
+                    self.store_planes(block, &panel, plane, turned, code_sums, values);
                 }
             }
         }
     }
 
-    /// The output channels that a panel computes: the first one, within its group, and which lanes they are in.
+    /// The output channels that a panel computes, by the place of its first lane within the group.
     #[inline(always)]
-    fn live<K: Tile>(&self, within: usize) -> (usize, std::ops::Range<usize>) {
-        let ones = self.weights.ones();
+    fn panel<const L: usize>(&self, group: usize, within: usize) -> Panel {
+        let (rows, ones) = (self.weights.rows(), self.weights.ones());
         let from = ones.saturating_sub(within);
-        let to = (self.weights.rows() + ones - within).min(K::LANES);
-        (within + from - ones, from..to)
-    }
-
-    /// Stores values of pixels that are whole planes: outputs lie as the lanes do.
-    #[inline(always)]
-    fn store_rows<K: Tile>(&mut self, block: Block, within: usize, values: &[f32]) {
-        let channels = self.weights.layout().shape().out_channels;
-        let (first, lanes) = self.live::<K>(within);
-        let channel = block.group * self.weights.rows() + first;
-        for (i, values) in values.chunks_exact(K::LANES).take(block.pixels).enumerate() {
-            self.store(&values[lanes.clone()], (block.first + i) * channels + channel);
+        let to = (rows + ones - within).min(L);
+        Panel {
+            lanes: from..to,
+            sums: group * self.weights.group_lanes() + within + from,
+            channel: group * rows + within + from - ones,
         }
     }
 
-    /// Stores rows of pixels, one for each lane.
+    /// Stores the sums of pixels that are whole planes: outputs lie as the lanes do.
+    ///
+    /// **Shapes**: `sums` `[BLOCK, LANES]`, `code_sums` `[BLOCK]`, read only if weights have zero points.
     #[inline(always)]
-    fn store_planes<K: Tile>(&mut self, block: Block, within: usize, plane: usize, turned: &[f32]) {
+    fn store_pixels<const L: usize>(
+        &mut self,
+        block: Block,
+        panel: &Panel,
+        sums: &[i32],
+        code_sums: &[i32],
+        values: &mut [f32],
+    ) {
         let channels = self.weights.layout().shape().out_channels;
-        let (first, lanes) = self.live::<K>(within);
-        let channel = block.group * self.weights.rows() + first;
-        let (mut start, end) = (block.first, block.first + block.pixels);
-        while start < end {
-            let (image, pixel) = (start / plane, start % plane);
-            let length = (plane - pixel).min(end - start);
-            let rows = turned.chunks_exact(BLOCK).skip(lanes.start).take(lanes.len());
-            for (i, row) in rows.enumerate() {
-                let offset = (image * channels + channel + i) * plane + pixel;
-                self.store(&row[start - block.first..][..length], offset);
+        let (first, count) = (panel.channel, panel.lanes.len());
+        let zero = i32::from(self.grid.zero);
+        let (scales, weight_sums) =
+            (&self.scales[first..][..count], &self.weights.sums()[panel.sums..][..count]);
+        let values = &mut values[..count];
+        for (i, sums) in sums.chunks_exact(L).take(block.pixels).enumerate() {
+            let sums = &sums[panel.lanes.clone()];
+            let inputs = values.iter_mut().zip(sums).zip(weight_sums.iter().zip(scales));
+            if self.weights.ones() == 1 {
+                let zero_points = &self.weights.zero_points()[first..];
+                for (((value, sum), (weight_sum, scale)), zero_point) in inputs.zip(zero_points) {
+                    let exact = sum.wrapping_sub(zero.wrapping_mul(*weight_sum));
+                    *value = exact.wrapping_sub(zero_point.wrapping_mul(code_sums[i])) as f32 * scale;
+                }
+            } else {
+                for ((value, sum), (weight_sum, scale)) in inputs {
+                    *value = sum.wrapping_sub(zero.wrapping_mul(*weight_sum)) as f32 * scale;
+                }
             }
-            start += length;
+            match self.epilogue.bias {
+                Some(bias) => values.iter_mut().zip(&bias[first..]).for_each(|(value, bias)| *value += bias),
+                None => values.iter_mut().for_each(|value| *value += 0.0),
+            }
+            if let Some((scale, shift)) = self.epilogue.affine {
+                for (value, (scale, shift)) in
+                    values.iter_mut().zip(scale[first..].iter().zip(&shift[first..]))
+                {
+                    *value = value.mul_add(*scale, *shift);
+                }
+            }
+            self.store(values, (block.first + i) * channels + first);
+        }
+    }
+
+    /// Stores sums that lie as the planes do.
+    ///
+    /// **Shapes**: `sums` `[LANES, BLOCK]`, `code_sums` `[BLOCK]`, read only if weights have zero points.
+    #[inline(always)]
+    fn store_planes(
+        &mut self,
+        block: Block,
+        panel: &Panel,
+        plane: usize,
+        sums: &[i32],
+        code_sums: &[i32],
+        values: &mut [f32],
+    ) {
+        let channels = self.weights.layout().shape().out_channels;
+        let values = &mut values[..block.pixels];
+        for (i, sums) in sums.chunks_exact(BLOCK).skip(panel.lanes.start).take(panel.lanes.len()).enumerate()
+        {
+            let channel = panel.channel + i;
+            self.finish(channel, self.weights.sums()[panel.sums + i], sums, code_sums, values);
+            let (mut start, end) = (block.first, block.first + block.pixels);
+            while start < end {
+                let (image, pixel) = (start / plane, start % plane);
+                let length = (plane - pixel).min(end - start);
+                let offset = (image * channels + channel) * plane + pixel;
+                self.store(&values[start - block.first..][..length], offset);
+                start += length;
+            }
+        }
+    }
+
+    /// From the sums of one channel to values: zero points, scale and the first parts of the epilogue.
+    #[inline(always)]
+    fn finish(&self, channel: usize, weight_sum: i32, sums: &[i32], code_sums: &[i32], values: &mut [f32]) {
+        let correction = i32::from(self.grid.zero).wrapping_mul(weight_sum);
+        let scale = self.scales[channel];
+        let bias = self.epilogue.bias.map_or(0.0, |bias| bias[channel]);
+        match self.weights.zero_points().get(channel) {
+            Some(zero_point) => {
+                for ((value, sum), code_sum) in values.iter_mut().zip(sums).zip(code_sums) {
+                    let exact = sum.wrapping_sub(correction).wrapping_sub(zero_point.wrapping_mul(*code_sum));
+                    *value = exact as f32 * scale + bias;
+                }
+            }
+            None => {
+                for (value, sum) in values.iter_mut().zip(sums) {
+                    *value = sum.wrapping_sub(correction) as f32 * scale + bias;
+                }
+            }
+        }
+        if let Some((scale, shift)) = self.epilogue.affine {
+            let (scale, shift) = (scale[channel], shift[channel]);
+            values.iter_mut().for_each(|value| *value = value.mul_add(scale, shift));
         }
     }
 
@@ -169,106 +245,41 @@ impl Product<'_> {
     #[inline(always)]
     fn store(&mut self, values: &[f32], offset: usize) {
         let output = &mut self.output[offset..][..values.len()];
-        match self.epilogue.residual {
-            Some(residual) => {
-                for ((out, value), residual) in output.iter_mut().zip(values).zip(&residual[offset..]) {
-                    *out = value + residual;
-                }
-            }
-            None => output.copy_from_slice(values),
-        }
+        let residual = self.epilogue.residual.map(|residual| &residual[offset..][..values.len()]);
         match self.epilogue.activation {
-            Activation::Identity => {}
-            Activation::Relu => output.iter_mut().for_each(|x| *x = Activation::Relu.apply(*x)),
-            other => output.iter_mut().for_each(|x| *x = other.apply(*x)),
+            Activation::Identity => store(values, residual, output, |x| x),
+            Activation::Relu => store(values, residual, output, |x| Activation::Relu.apply(x)),
+            other => store(values, residual, output, |x| other.apply(x)),
         }
-    }
-
-    fn fill_lanes<K: Tile>(&self, lanes: &mut Lanes) {
-        let weights = self.weights;
-        let zero = i32::from(self.grid.zero);
-        lanes.correction.clear();
-        lanes.correction.extend(weights.sums().iter().map(|sum| sum.wrapping_mul(zero)));
-        let (group_lanes, rows, ones) = (weights.group_lanes(), weights.rows(), weights.ones());
-        let total = weights.sums().len();
-        // Each channel's value in its lane; lanes without a channel are 0.
-        fn spread<T: Copy + Default>(
-            from: Option<&[T]>,
-            to: &mut Vec<T>,
-            total: usize,
-            rows: usize,
-            ones: usize,
-            group_lanes: usize,
-        ) {
-            to.clear();
-            let Some(from) = from else { return };
-            to.resize(total, T::default());
-            for (from, to) in from.chunks_exact(rows).zip(to.chunks_exact_mut(group_lanes)) {
-                to[ones..ones + rows].copy_from_slice(from);
-            }
-        }
-        let zero_points = (ones == 1).then_some(weights.zero_points());
-        spread(zero_points, &mut lanes.zero_points, total, rows, ones, group_lanes);
-        spread(Some(self.scales), &mut lanes.scale, total, rows, ones, group_lanes);
-        spread(self.epilogue.bias, &mut lanes.bias, total, rows, ones, group_lanes);
-        lanes.bias.resize(total, 0.0);
-        let [scale, shift] = &mut lanes.affine;
-        spread(self.epilogue.affine.map(|(scale, _)| scale), scale, total, rows, ones, group_lanes);
-        spread(self.epilogue.affine.map(|(_, shift)| shift), shift, total, rows, ones, group_lanes);
     }
 }
 
-impl Lanes {
-    /// From sums of codes to values: zero points, scales and the first parts of the epilogue.
-    ///
-    /// **Shapes**: `sums` and `values` `[BLOCK, LANES]`, those of the panel that begins at lane `first`; `code_sums` `[BLOCK]`.
-    #[inline(always)]
-    fn finish<K: Tile>(&self, first: usize, sums: &[i32], code_sums: &[i32], values: &mut [f32]) {
-        let (correction, scale) = (&self.correction[first..][..K::LANES], &self.scale[first..][..K::LANES]);
-        let bias = &self.bias[first..][..K::LANES];
-        let pixels = sums.chunks_exact(K::LANES).zip(values.chunks_exact_mut(K::LANES));
-        if self.zero_points.is_empty() {
-            for (sums, values) in pixels {
-                for i in 0..K::LANES {
-                    values[i] = sums[i].wrapping_sub(correction[i]) as f32 * scale[i] + bias[i];
-                }
-            }
-        } else {
-            let zero_points = &self.zero_points[first..][..K::LANES];
-            for ((sums, values), code_sum) in pixels.zip(code_sums) {
-                for i in 0..K::LANES {
-                    let exact = sums[i].wrapping_sub(correction[i]);
-                    let exact = exact.wrapping_sub(zero_points[i].wrapping_mul(*code_sum));
-                    values[i] = exact as f32 * scale[i] + bias[i];
-                }
+#[inline(always)]
+fn store(values: &[f32], residual: Option<&[f32]>, output: &mut [f32], activation: impl Fn(f32) -> f32) {
+    match residual {
+        Some(residual) => {
+            for ((out, value), residual) in output.iter_mut().zip(values).zip(residual) {
+                *out = activation(value + residual);
             }
         }
-        let [scale, shift] = &self.affine;
-        if !scale.is_empty() {
-            let (scale, shift) = (&scale[first..][..K::LANES], &shift[first..][..K::LANES]);
-            for values in values.chunks_exact_mut(K::LANES) {
-                for i in 0..K::LANES {
-                    values[i] = values[i].mul_add(scale[i], shift[i]);
-                }
-            }
-        }
+        None => output.iter_mut().zip(values).for_each(|(out, value)| *out = activation(*value)),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,fma")]
 fn run_avx512_vnni(product: &mut Product<'_>, scratch: &mut IntegerScratch) {
-    product.run_tiles::<Avx512Vnni>(scratch);
+    product.run_tiles::<Avx512Vnni, 16>(scratch);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avxvnni")]
 fn run_avx_vnni(product: &mut Product<'_>, scratch: &mut IntegerScratch) {
-    product.run_tiles::<AvxVnni>(scratch);
+    product.run_tiles::<AvxVnni, 8>(scratch);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2(product: &mut Product<'_>, scratch: &mut IntegerScratch) {
-    product.run_tiles::<Avx2>(scratch);
+    product.run_tiles::<Avx2, 8>(scratch);
 }

@@ -3,53 +3,66 @@
 /// Pixels whose sums are kept before anything is done to them: a multiple of every tile's pixels and lanes.
 pub(super) const BLOCK: usize = 96;
 
-/// How one instruction set multiplies a tile.
-pub(super) trait Tile {
-    /// Output channels of a panel.
-    const LANES: usize;
-    /// Pixels multiplied at once; a divisor of [`BLOCK`].
-    const PIXELS: usize;
+/// For each unit of taps, its distance in bytes from the first one.
+#[derive(Debug, Clone)]
+pub(super) struct Offsets {
+    each: Vec<usize>,
+    /// The largest.
+    most: usize,
+}
 
-    /// The sums of up to [`Self::PIXELS`] pixels, exact modulo 2³²: for each panel, pixel and lane, of all products of the taps.
+impl Offsets {
+    pub(super) fn new(each: Vec<usize>) -> Self {
+        Self { most: each.iter().copied().max().unwrap_or(0), each }
+    }
+}
+
+/// How one instruction set multiplies a tile. `LANES` is the number of output channels of a panel.
+pub(super) trait Tile<const LANES: usize> {
+    /// Pixels multiplied at once with one panel of weights, and with two; divisors of [`BLOCK`].
+    const PIXELS: [usize; 2];
+
+    /// The sums of a tile's pixels or less, exact modulo 2³²: for each panel, pixel and lane, of all products of the taps.
     ///
-    /// **Shapes**: `weights` `[panels, units, LANES]`, one or two panels; `offsets` `[units]`; `bases` `[pixels]`; `sums` `[panels, BLOCK, LANES]`,
+    /// **Shapes**: `weights` `[panels, units, LANES]`, one or two panels; `bases` `[pixels]`; `sums` `[panels, BLOCK, LANES]`,
     /// of which the pixels from `first` on are written, perhaps also some behind them.
     ///
     /// # Panics
-    /// When a unit at `bases[…] + offsets[…]` would lie outside `codes`.
+    /// When a unit would lie outside `codes`.
     fn multiply(
         weights: &[u32],
         codes: &[u8],
-        offsets: &[usize],
+        offsets: &Offsets,
         bases: &[usize],
         first: usize,
         sums: &mut [i32],
     );
 
     /// Turns `[BLOCK, LANES]` into `[LANES, BLOCK]`.
-    fn turn(from: &[f32], to: &mut [f32]);
+    fn turn(from: &[i32], to: &mut [i32]);
 }
 
 /// The path for processors without one of their own: two taps of 16 bits at once.
 pub(super) struct Portable;
 
-impl Tile for Portable {
-    const LANES: usize = 8;
-    const PIXELS: usize = 4;
+impl Tile<8> for Portable {
+    const PIXELS: [usize; 2] = [4; 2];
 
     #[inline(always)]
     fn multiply(
         weights: &[u32],
         codes: &[u8],
-        offsets: &[usize],
+        offsets: &Offsets,
         bases: &[usize],
         first: usize,
         sums: &mut [i32],
     ) {
-        for (weights, sums) in weights.chunks_exact(offsets.len() * 8).zip(sums.chunks_exact_mut(BLOCK * 8)) {
+        for (weights, sums) in
+            weights.chunks_exact(offsets.each.len() * 8).zip(sums.chunks_exact_mut(BLOCK * 8))
+        {
             for (&base, sums) in bases.iter().zip(sums.as_chunks_mut::<8>().0[first..].iter_mut()) {
                 let mut exact = [0i32; 8];
-                for (weights, offset) in weights.as_chunks::<8>().0.iter().zip(offsets) {
+                for (weights, offset) in weights.as_chunks::<8>().0.iter().zip(&offsets.each) {
                     let unit = &codes[base + offset..][..4];
                     let [a, b] = [i32::from(unit[0]), i32::from(unit[2])];
                     for (sum, &weight) in exact.iter_mut().zip(weights) {
@@ -63,7 +76,7 @@ impl Tile for Portable {
     }
 
     #[inline(always)]
-    fn turn(from: &[f32], to: &mut [f32]) {
+    fn turn(from: &[i32], to: &mut [i32]) {
         for (pixel, values) in from.chunks_exact(8).enumerate() {
             for (row, &value) in to.chunks_exact_mut(BLOCK).zip(values) {
                 row[pixel] = value;
@@ -80,30 +93,29 @@ mod x86 {
     #[allow(clippy::wildcard_imports)]
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Tile};
+    use super::{BLOCK, Offsets, Tile};
 
     /// A tile of vectors: `$dot(sum, codes, weights)` adds the products of each lane's taps.
     macro_rules! vector_tile {
-        ($name:ident, $module:ident, $features:literal, $lanes:literal, $pixels:literal, $vector:ty, $floats:ty,
+        ($name:ident, $module:ident, $features:literal, $lanes:literal, [$one:literal, $two:literal], $vector:ty, $floats:ty,
          $zero:ident, $load:ident, $splat:ident, $store:ident, $load_floats:ident, $store_floats:ident, $dot:expr, $interleave:expr) => {
             #[doc = concat!("Sums in vectors of ", $lanes, " (", $features, ").")]
             pub(in super::super) struct $name;
 
-            impl Tile for $name {
-                const LANES: usize = $lanes;
-                const PIXELS: usize = $pixels;
+            impl Tile<$lanes> for $name {
+                const PIXELS: [usize; 2] = [$one, $two];
 
                 #[inline(always)]
                 #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
                 fn multiply(
                     weights: &[u32],
                     codes: &[u8],
-                    offsets: &[usize],
+                    offsets: &Offsets,
                     bases: &[usize],
                     first: usize,
                     sums: &mut [i32],
                 ) {
-                    let two = weights.len() > offsets.len() * $lanes;
+                    let two = weights.len() > offsets.each.len() * $lanes;
                     let few = bases.len() <= 4;
                     // SAFETY: used only where `IntegerWeights::conv` has checked that the processor has the features.
                     unsafe {
@@ -112,13 +124,13 @@ mod x86 {
                                 $module::multiply::<1, 4>(weights, codes, offsets, bases, first, sums)
                             }
                             (false, false) => {
-                                $module::multiply::<1, $pixels>(weights, codes, offsets, bases, first, sums);
+                                $module::multiply::<1, $one>(weights, codes, offsets, bases, first, sums);
                             }
                             (true, true) => {
                                 $module::multiply::<2, 4>(weights, codes, offsets, bases, first, sums)
                             }
                             (true, false) => {
-                                $module::multiply::<2, $pixels>(weights, codes, offsets, bases, first, sums);
+                                $module::multiply::<2, $two>(weights, codes, offsets, bases, first, sums);
                             }
                         }
                     }
@@ -126,7 +138,7 @@ mod x86 {
 
                 #[inline(always)]
                 #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
-                fn turn(from: &[f32], to: &mut [f32]) {
+                fn turn(from: &[i32], to: &mut [i32]) {
                     // SAFETY: as above.
                     unsafe { $module::turn(from, to) }
                 }
@@ -141,22 +153,22 @@ mod x86 {
                 pub(super) fn multiply<const PANELS: usize, const PIXELS: usize>(
                     weights: &[u32],
                     codes: &[u8],
-                    offsets: &[usize],
+                    offsets: &Offsets,
                     bases: &[usize],
                     first: usize,
                     sums: &mut [i32],
                 ) {
-                    let panel = offsets.len() * $lanes;
+                    let panel = offsets.each.len() * $lanes;
                     // Places that no pixel fills compute the last one again.
                     let bases: [usize; PIXELS] = std::array::from_fn(|i| bases[i.min(bases.len() - 1)]);
-                    let reach = bases.iter().max().unwrap_or(&0) + offsets.iter().max().unwrap_or(&0) + 4;
+                    let reach = bases.iter().max().unwrap_or(&0) + offsets.most + 4;
                     assert!(reach <= codes.len() && weights.len() == PANELS * panel, "a unit lies outside");
                     assert!(
                         sums.len() >= ((PANELS - 1) * BLOCK + first + PIXELS) * $lanes,
                         "sums are too short"
                     );
                     let mut exact = [[$zero(); PANELS]; PIXELS];
-                    for (unit, &offset) in offsets.iter().enumerate() {
+                    for (unit, &offset) in offsets.each.iter().enumerate() {
                         let weights: [$vector; PANELS] = std::array::from_fn(|i| {
                             // SAFETY: there are `PANELS` panels of one vector for each unit.
                             unsafe { $load(weights.as_ptr().add(i * panel + unit * $lanes).cast()) }
@@ -189,12 +201,13 @@ mod x86 {
                 #[inline]
                 #[target_feature(enable = $features)]
                 #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
-                pub(super) fn turn(from: &[f32], to: &mut [f32]) {
+                pub(super) fn turn(from: &[i32], to: &mut [i32]) {
                     assert!(from.len() == BLOCK * $lanes && to.len() == BLOCK * $lanes, "not a block");
                     for (square, from) in from.chunks_exact($lanes * $lanes).enumerate() {
                         // SAFETY: a square has as many vectors as lanes.
-                        let mut rows: [$floats; $lanes] =
-                            std::array::from_fn(|i| unsafe { $load_floats(from.as_ptr().add(i * $lanes)) });
+                        let mut rows: [$floats; $lanes] = std::array::from_fn(|i| unsafe {
+                            $load_floats(from.as_ptr().add(i * $lanes).cast())
+                        });
                         for _ in 0..usize::ilog2($lanes) {
                             let before = rows;
                             for i in 0..$lanes / 2 {
@@ -205,7 +218,7 @@ mod x86 {
                         for (lane, row) in rows.into_iter().enumerate() {
                             // SAFETY: the square's columns lie within the row of `BLOCK` values.
                             unsafe {
-                                $store_floats(to.as_mut_ptr().add(lane * BLOCK + square * $lanes), row)
+                                $store_floats(to.as_mut_ptr().add(lane * BLOCK + square * $lanes).cast(), row)
                             };
                         }
                     }
@@ -234,7 +247,7 @@ mod x86 {
         avx512_vnni,
         "avx512f,avx512bw,avx512vnni",
         16,
-        12,
+        [12, 8],
         __m512i,
         __m512,
         _mm512_setzero_si512,
@@ -251,7 +264,7 @@ mod x86 {
         avx_vnni,
         "avx2,fma,avxvnni",
         8,
-        6,
+        [6, 4],
         __m256i,
         __m256,
         _mm256_setzero_si256,
@@ -268,7 +281,7 @@ mod x86 {
         avx2,
         "avx2,fma",
         8,
-        6,
+        [6, 4],
         __m256i,
         __m256,
         _mm256_setzero_si256,

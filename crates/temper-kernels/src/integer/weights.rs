@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::isa::IntegerIsa;
 use super::layout::Layout;
+use super::tile::Offsets;
 use crate::conv::ConvShape;
 
 /// The weights of a layer whose sums could exceed 32 bits.
@@ -45,8 +46,8 @@ pub fn check_sum(taps: usize, weights_have_zero_points: bool) -> Result<(), SumE
 pub struct IntegerWeights {
     isa: IntegerIsa,
     layout: Layout,
-    /// For each unit, where its inputs are.
-    offsets: Vec<usize>,
+    /// Where each unit's inputs are.
+    offsets: Offsets,
     /// Rows (output channels) of each group.
     rows: usize,
     /// 1 if there are zero points: then the first row of each group is all ones, so that it sums the inputs' codes. Else 0.
@@ -84,7 +85,7 @@ impl IntegerWeights {
         let lanes = shape.groups * (rows + ones).div_ceil(isa.lanes()) * isa.lanes();
         let mut packed = Self {
             isa,
-            offsets: layout.offsets(),
+            offsets: Offsets::new(layout.offsets()),
             rows,
             ones,
             data: vec![0; lanes * layout.units()],
@@ -172,7 +173,7 @@ impl IntegerWeights {
         &self.layout
     }
 
-    pub(super) fn offsets(&self) -> &[usize] {
+    pub(super) fn offsets(&self) -> &Offsets {
         &self.offsets
     }
 
