@@ -96,12 +96,14 @@ impl Layout {
         let (image, pixel) = (first / (oh * ow), first % (oh * ow));
         let (mut y, mut x) = (pixel / ow, pixel % ow);
         let mut image = image * self.image_bytes();
-        for base in bases {
-            *base = image + y * row_step + x * step;
-            x += 1;
-            if x == ow {
-                (x, y) = (0, y + 1);
+        let mut rest = bases;
+        while !rest.is_empty() {
+            let (row, after) = rest.split_at_mut((ow - x).min(rest.len()));
+            let start = image + y * row_step;
+            for (base, x) in row.iter_mut().zip(x..) {
+                *base = start + x * step;
             }
+            (rest, x, y) = (after, 0, y + 1);
             if y == oh {
                 (y, image) = (0, image + self.image_bytes());
             }
