@@ -99,7 +99,7 @@ fn bytes(count: usize, seed: u64) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8
+        state.to_le_bytes()[4]
     };
     (0..count).map(next).collect()
 }
@@ -126,7 +126,9 @@ fn the_most_extreme_sums_neither_saturate_nor_wrap() {
             layer.check();
             assert_eq!(
                 layer.sums()[0],
-                taps as i64 * i64::from(weight) * (i64::from(code) - i64::from(zero))
+                i64::try_from(taps).expect("a small number")
+                    * i64::from(weight)
+                    * (i64::from(code) - i64::from(zero))
             );
         }
     }

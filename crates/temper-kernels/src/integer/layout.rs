@@ -150,12 +150,12 @@ impl Layout {
                     }
                     (false, 4) => {
                         for (to, &value) in codes.iter_mut().zip(row(0)) {
-                            *to = code(value) as u8;
+                            *to = code(value).to_le_bytes()[0];
                         }
                     }
                     (false, _) => {
                         for (to, &value) in codes.as_chunks_mut::<2>().0.iter_mut().zip(row(0)) {
-                            *to = (code(value) as u16).to_le_bytes();
+                            *to = [code(value).to_le_bytes()[0], 0];
                         }
                     }
                 }

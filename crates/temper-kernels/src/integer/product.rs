@@ -111,7 +111,8 @@ impl Product<'_> {
             for (panel, sums) in sums.chunks_exact(size).take(panels).enumerate() {
                 let within = within + panel * L;
                 if within == 0 && weights.ones() == 1 {
-                    let all = i32::from(self.grid.zero).wrapping_mul(weights.layout().taps() as i32);
+                    let taps = i32::try_from(weights.layout().taps()).expect("as many as `check_sum` allows");
+                    let all = i32::from(self.grid.zero).wrapping_mul(taps);
                     code_sums.clear();
                     code_sums.extend(sums.chunks_exact(L).map(|sums| sums[0].wrapping_sub(all)));
                 }
@@ -237,7 +238,9 @@ impl Product<'_> {
         }
         if let Some((scale, shift)) = self.epilogue.affine {
             let (scale, shift) = (scale[channel], shift[channel]);
-            values.iter_mut().for_each(|value| *value = value.mul_add(scale, shift));
+            for value in values {
+                *value = value.mul_add(scale, shift);
+            }
         }
     }
 

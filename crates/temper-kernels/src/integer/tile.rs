@@ -66,7 +66,8 @@ impl Tile<8> for Portable {
                     let unit = &codes[base + offset..][..4];
                     let [a, b] = [i32::from(unit[0]), i32::from(unit[2])];
                     for (sum, &weight) in exact.iter_mut().zip(weights) {
-                        let [low, high] = [i32::from(weight as i16), weight as i32 >> 16];
+                        let weight = weight.cast_signed();
+                        let [low, high] = [weight << 16 >> 16, weight >> 16];
                         *sum = sum.wrapping_add(a * low + b * high);
                     }
                 }
@@ -90,7 +91,6 @@ pub(super) use x86::{Avx2, Avx512Vnni, AvxVnni};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    #[allow(clippy::wildcard_imports)]
     use std::arch::x86_64::*;
 
     use super::{BLOCK, Offsets, Tile};
@@ -174,10 +174,9 @@ mod x86 {
                             unsafe { $load(weights.as_ptr().add(i * panel + unit * $lanes).cast()) }
                         });
                         for (exact, &base) in exact.iter_mut().zip(&bases) {
+                            let unit = codes.as_ptr().wrapping_add(base + offset).cast::<[u8; 4]>();
                             // SAFETY: `reach` bounds the last byte read here.
-                            let codes =
-                                unsafe { codes.as_ptr().add(base + offset).cast::<i32>().read_unaligned() };
-                            let codes = $splat(codes);
+                            let codes = $splat(i32::from_le_bytes(unsafe { unit.read() }));
                             for (exact, weights) in exact.iter_mut().zip(weights) {
                                 *exact = $dot(*exact, codes, weights);
                             }

@@ -133,7 +133,7 @@ impl IntegerWeights {
     pub fn get(&self, index: usize) -> i8 {
         let (lane, tap) = self.lane(index);
         let (at, shift) = self.position(lane, tap);
-        (self.data[at] >> shift) as i8
+        (self.data[at] >> shift).to_le_bytes()[0].cast_signed()
     }
 
     /// Replaces the code at `index` of the unpacked weights.
@@ -144,12 +144,12 @@ impl IntegerWeights {
 
     fn replace(&mut self, lane: usize, tap: usize, code: i8) {
         let (at, shift) = self.position(lane, tap);
-        let before = (self.data[at] >> shift) as i8;
+        let before = (self.data[at] >> shift).to_le_bytes()[0].cast_signed();
         // In 16 bits the sign is extended.
         let (mask, bits) = if self.isa.unit() == 4 {
-            (0xff, u32::from(code as u8))
+            (0xff, u32::from(code.cast_unsigned()))
         } else {
-            (0xffff, u32::from(code as i16 as u16))
+            (0xffff, u32::from(i16::from(code).cast_unsigned()))
         };
         self.data[at] = self.data[at] & !(mask << shift) | bits << shift;
         self.sums[lane] += i32::from(code) - i32::from(before);
