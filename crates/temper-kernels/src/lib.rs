@@ -16,6 +16,7 @@ mod aligned;
 mod conv;
 mod elementwise;
 mod epilogue;
+mod integer;
 mod isa;
 mod linear;
 mod pack;
@@ -31,6 +32,10 @@ mod tile;
 pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
+pub use integer::{
+    CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
+    round_ties_even, round_to_steps,
+};
 pub use isa::Isa;
 pub use linear::{linear, linear_regions};
 pub use pack::PackedWeights;

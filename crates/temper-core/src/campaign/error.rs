@@ -6,7 +6,7 @@ use super::spec::{SpecError, SpecPath};
 use crate::data::PreprocessingError;
 use crate::execution::ClassesError;
 use crate::fault::{FaultError, ListError};
-use crate::memory::MemoryError;
+use crate::memory::{IntegerError, MemoryError};
 
 /// Why a campaign cannot run.
 #[derive(Debug, Error)]
@@ -42,6 +42,14 @@ pub enum CampaignError {
         /// What is wrong.
         source: MemoryError,
     },
+    /// The network as stored cannot be computed in integers.
+    #[error("arithmetic = \"integer\"{}", under(condition))]
+    Integer {
+        /// Which condition; empty without a sweep.
+        condition: String,
+        /// Why not.
+        source: IntegerError,
+    },
     /// Activations are quantised, but there are no images to find their ranges.
     #[error("activations are quantised: their ranges need the images of [calibration]")]
     NoCalibration,
@@ -72,6 +80,7 @@ impl CampaignError {
             }
             Self::List { number, .. } => path(&["fault", &number.to_string(), "list"]),
             Self::Storage { number, source, .. } => path(&["storage", &number.to_string(), source.field()]),
+            Self::Integer { .. } => path(&["arithmetic"]),
             Self::Spec(SpecError::Toml(_)) | Self::NoCalibration | Self::Data(_) | Self::Classes(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::arithmetic::Arithmetic;
 use super::spec::CampaignSpec;
 use super::store::FORMAT_VERSION;
 use crate::data::{Dataset, Preprocessing};
@@ -35,7 +36,9 @@ impl Identity {
             spec.faults.iter().map(|fault| FaultSpec { list: None, ..fault.clone() }).collect();
         let stored = (&spec.calibration, &spec.storage);
         let parts = (spec.seed, &spec.data, stored, faults, &spec.sweep, &spec.trials, &spec.record);
-        let spec = hash([json(&parts).as_slice()]);
+        // Of float arithmetic nothing is added: campaigns from before there was another keep their hash.
+        let arithmetic = (spec.arithmetic != Arithmetic::Float).then(|| json(&spec.arithmetic));
+        let spec = hash([json(&parts)].iter().chain(&arithmetic).map(Vec::as_slice));
         let network = hash_network(network, preprocessing);
         let data: Vec<String> = std::iter::once(data).chain(calibration).map(hash_data).collect();
         let data = if let [images] = data.as_slice() {

@@ -10,6 +10,7 @@
 //! Results are the same, bit for bit, for any number of threads, any order, any sharding and any resume. The
 //! engine never prints: it calls back.
 
+mod arithmetic;
 mod armed;
 mod chunk;
 mod engine;
@@ -32,6 +33,7 @@ mod trials;
 mod variant;
 mod verify;
 
+pub use arithmetic::Arithmetic;
 pub use engine::{Golden, Observer, RunError, RunOptions};
 pub use error::CampaignError;
 pub use identity::Identity;

@@ -103,7 +103,7 @@ impl Campaign<'_> {
         let variant = self.variant_of(trial);
         let network = variant.memory.network();
         let nodes: Vec<NodeId> = (0..network.nodes().len()).map(NodeId).collect();
-        let (program, weights) = Program::compile(network, &nodes, variant.memory.taps());
+        let (program, weights) = variant.observed(&nodes);
         let observed = Observed { campaign: self, trial, program, weights, nodes };
         let parts: Vec<(Outcomes, Vec<Sums>)> = observed
             .chunks()

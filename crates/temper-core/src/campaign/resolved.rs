@@ -8,6 +8,7 @@ use super::resolver::{Conditions, Resolver};
 use super::spec::{CampaignSpec, RecordSpec};
 use super::variant::Variant;
 use crate::data::{Dataset, Inputs, Preprocessing};
+use crate::execution::IntegerLayer;
 use crate::fault::{
     Fault, FaultList, FaultSite, Lifetime, ListedFault, ListedSite, image_stream, trial_stream,
 };
@@ -117,8 +118,10 @@ impl<'a> Campaign<'a> {
             return Err(CampaignError::NoCalibration);
         }
         let images = calibration.map(|data| preprocessing.bind(data, network.input_shape())).transpose()?;
-        let variants: Vec<Variant> =
-            memories.into_iter().map(|memory| Variant::new(memory, images.as_ref())).collect();
+        let variants: Vec<Variant> = memories
+            .into_iter()
+            .map(|memory| Variant::new(memory, images.as_ref(), spec.arithmetic))
+            .collect();
         variants[0].program.check_classes(data)?;
         Ok(Self {
             identity: Identity::new(spec, network, preprocessing, data, calibration),
@@ -180,6 +183,11 @@ impl<'a> Campaign<'a> {
     /// The memory in which a condition stores the network.
     pub fn memory(&self, condition: usize) -> &Memory {
         &self.variants[self.conditions[condition].variant].memory
+    }
+
+    /// The layers that a condition computes in integers; none with [`Arithmetic::Float`](super::Arithmetic).
+    pub fn integer_layers(&self, condition: usize) -> &[IntegerLayer] {
+        &self.variants[self.conditions[condition].variant].integer
     }
 
     pub(super) fn variant_number(&self, trial: Trial) -> usize {

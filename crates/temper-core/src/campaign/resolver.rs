@@ -1,5 +1,6 @@
 //! From the combinations of a sweep to stored networks, faults and the conditions of a plan.
 
+use super::arithmetic::{Arithmetic, Unfit, check_integer};
 use super::error::CampaignError;
 use super::plan::Condition;
 use super::resolved::{Chosen, Resolved, Struck};
@@ -85,6 +86,7 @@ impl Resolver<'_> {
         }
         for (id, (combination, variant)) in combinations.iter().zip(variants).enumerate() {
             let faults = self.faults(combination, &found.memories[variant])?;
+            self.check_arithmetic(combination, &found.memories[variant], &faults)?;
             let drawn = faults.iter().filter_map(|fault| match fault {
                 Struck::Drawn(fault) => Some(fault.sites()),
                 Struck::Listed(_) => None,
@@ -107,6 +109,21 @@ impl Resolver<'_> {
             return Err(SpecError::value(&["trials"], reason).into());
         }
         Ok(found)
+    }
+
+    fn check_arithmetic(
+        &self,
+        combination: &Combination,
+        memory: &Memory,
+        faults: &[Struck],
+    ) -> Result<(), CampaignError> {
+        if self.spec.arithmetic == Arithmetic::Float {
+            return Ok(());
+        }
+        check_integer(memory, faults).map_err(|unfit| match unfit {
+            Unfit::Storage(source) => CampaignError::Integer { condition: label(&combination.swept), source },
+            Unfit::Fault(fault, source) => fault_error(fault + 1, combination, source),
+        })
     }
 
     /// The number of the memory in which a combination stores the network, which is added if there is none like it. `known` are the

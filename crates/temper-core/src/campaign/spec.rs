@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::arithmetic::Arithmetic;
 use super::sweep::SweepSpec;
 use super::trials::TrialsSpec;
 use crate::data::Split;
@@ -17,6 +18,9 @@ use crate::memory::{Layers, StorageSpec};
 pub struct CampaignSpec {
     /// From which all randomness follows.
     pub seed: u64,
+    /// In which numbers layers compute.
+    #[serde(default, skip_serializing_if = "Arithmetic::is_default")]
+    pub arithmetic: Arithmetic,
     /// The network.
     pub model: ModelSpec,
     /// The images.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::arithmetic::Arithmetic;
 use crate::data::Inputs;
 use crate::execution::{
-    Extent, Masking, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct, logits_with,
+    Extent, IntegerLayer, Masking, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct,
+    logits_with,
 };
 use crate::fault::{Change, FaultSite, strike_activations};
 use crate::memory::{Calibration, Memory, Part, TensorId};
+use crate::network::NodeId;
 use crate::number::NumberFormat;
 
 /// A stored network and its program.
@@ -19,6 +22,8 @@ pub(super) struct Variant {
     pub(super) program: Program,
     /// The parameters without faults.
     pub(super) weights: Weights,
+    /// The layers that compute in integers.
+    pub(super) integer: Vec<IntegerLayer>,
     /// How far differences travel; found when first needed.
     masking: OnceLock<Option<Masking>>,
 }
@@ -49,14 +54,27 @@ type Strikes<'a> = BTreeMap<TensorId, Vec<&'a FaultSite>>;
 
 impl Variant {
     /// Compiles a memory; activations get their ranges from the calibration images.
-    pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>) -> Self {
+    ///
+    /// # Panics
+    /// When the memory cannot be computed in that arithmetic, which was checked before.
+    pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>, arithmetic: Arithmetic) -> Self {
         let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
         let seen = match calibration.filter(|_| memory.needs_calibration()) {
             Some(inputs) => observe(&program, &weights, inputs),
             None => Vec::new(),
         };
         memory.calibrate(seen);
-        Self { memory, program, weights, masking: OnceLock::new() }
+        if arithmetic == Arithmetic::Float {
+            return Self { memory, program, weights, integer: Vec::new(), masking: OnceLock::new() };
+        }
+        let integer = memory.integer_layers().expect("checked with the conditions");
+        let (program, weights) = Program::compile_integer(memory.network(), &[], memory.taps(), &integer);
+        Self { memory, program, weights, integer, masking: OnceLock::new() }
+    }
+
+    /// Compiles the network as stored, with the values of `observed` nodes kept.
+    pub(super) fn observed(&self, observed: &[NodeId]) -> (Program, Weights) {
+        Program::compile_integer(self.memory.network(), observed, self.memory.taps(), &self.integer)
     }
 
     /// How far differences travel, if anything can be said of that.

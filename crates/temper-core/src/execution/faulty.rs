@@ -5,7 +5,7 @@
 //! the box is drawn closer around what really differs, bit for bit. Where nothing differs (a ReLU, a rounding or a pooling has masked
 //! it) the image is done with that value, and where no value differs any more, with the run.
 
-use temper_kernels::{Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d};
+use temper_kernels::{IntegerScratch, Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d};
 
 use super::extent::Extent;
 use super::masking::{Masking, MaskingBatch};
@@ -108,6 +108,7 @@ pub struct Faulty {
     todo: Vec<(usize, Extent)>,
     regions: Vec<Region>,
     scratch: Scratch,
+    integer_scratch: IntegerScratch,
 }
 
 /// One value of a faulty run.
@@ -302,7 +303,7 @@ impl Program {
         faulty: &mut Faulty,
         output: &mut [f32],
     ) {
-        let Faulty { values, todo, regions, scratch, .. } = faulty;
+        let Faulty { values, todo, regions, scratch, integer_scratch, .. } = faulty;
         let (values, todo) = (&*values, &*todo);
         let read = |number: usize| {
             let input = step.inputs[number];
@@ -329,6 +330,19 @@ impl Program {
                 });
             }
         };
+        if let Some(product) = &weights.integer {
+            let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(read).collect();
+            if todo.len() == golden.images() {
+                product.run(&step.op, weights, &|number| inputs[number], output, integer_scratch);
+                return;
+            }
+            for &(image, _) in todo {
+                let own = |number: usize| of_image(inputs[number], image, golden.images());
+                let output = &mut output[image * len..][..len];
+                product.run(&step.op, weights, &own, output, integer_scratch);
+            }
+            return;
+        }
         match &step.op {
             StepOp::Conv { shape, residual, activation } => {
                 list();
@@ -381,10 +395,7 @@ impl Program {
             _ => {
                 let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(read).collect();
                 for &(image, _) in todo {
-                    let own = |number: usize| {
-                        let len = inputs[number].len() / golden.images();
-                        &inputs[number][image * len..][..len]
-                    };
+                    let own = |number: usize| of_image(inputs[number], image, golden.images());
                     compute(step, 1, weights, &own, &mut output[image * len..][..len], scratch);
                 }
             }
@@ -421,6 +432,12 @@ impl Program {
             }
         }
     }
+}
+
+/// The part of a batch's values that belongs to one image.
+fn of_image(values: &[f32], image: usize, images: usize) -> &[f32] {
+    let len = values.len() / images;
+    &values[image * len..][..len]
 }
 
 /// Pools whole planes of the channels that each image needs.

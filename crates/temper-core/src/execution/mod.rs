@@ -12,6 +12,8 @@
 //! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
 //! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
 //!
+//! Layers whose weights and inputs are stored as 8-bit codes can be computed exactly in integers ([`Program::compile_integer`]).
+//!
 //! A batch norm is folded into the affine map `x · scale + shift` of each channel, as PyTorch does in inference, and not into the
 //! convolution's weights: faults strike stored weights, and those must stay what is stored.
 
@@ -21,6 +23,7 @@ mod evaluate;
 mod extent;
 mod faulty;
 mod fusion;
+mod integer;
 mod masking;
 mod movement;
 mod program;
@@ -32,6 +35,7 @@ mod weights;
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
 pub use extent::Extent;
 pub use faulty::{Beside, Faulty, Origins, Proofs, TouchImage};
+pub use integer::IntegerLayer;
 pub use masking::{Masking, MaskingBatch, Source};
 pub use program::{Program, StepId};
 pub use run::Workspace;

@@ -1,6 +1,8 @@
 //! Running a program's steps on a batch of images.
 
-use temper_kernels::{Epilogue, Scratch, activate, affine, avg_pool2d, conv2d, linear, max_pool2d, softmax};
+use temper_kernels::{
+    Epilogue, IntegerScratch, Scratch, activate, affine, avg_pool2d, conv2d, linear, max_pool2d, softmax,
+};
 
 use super::movement::{self, Broadcast};
 use super::program::{Program, Step, StepOp};
@@ -17,6 +19,7 @@ pub struct Workspace {
     buffer_of: Vec<usize>,
     recording: bool,
     scratch: Scratch,
+    integer_scratch: IntegerScratch,
 }
 
 impl Workspace {
@@ -38,6 +41,7 @@ impl Workspace {
             buffer_of,
             recording,
             scratch: Scratch::default(),
+            integer_scratch: IntegerScratch::default(),
         }
     }
 
@@ -109,9 +113,14 @@ impl Program {
         let slot = workspace.buffer_of[step.output];
         let mut buffer = std::mem::take(&mut workspace.buffers[slot]);
         let mut scratch = std::mem::take(&mut workspace.scratch);
+        let mut integer_scratch = std::mem::take(&mut workspace.integer_scratch);
         let output = sized(&mut buffer, images * self.values[step.output].len);
         let read = |input: usize| workspace.value(self, step.inputs[input]);
-        compute(step, images, &weights.steps[index], &read, output, &mut scratch);
+        let weights = &weights.steps[index];
+        match &weights.integer {
+            Some(product) => product.run(&step.op, weights, &read, output, &mut integer_scratch),
+            None => compute(step, images, weights, &read, output, &mut scratch),
+        }
         if let StepOp::Tap(taps) = &step.op {
             for &tap in taps {
                 touch(tap, output);
@@ -119,6 +128,7 @@ impl Program {
         }
         workspace.buffers[slot] = buffer;
         workspace.scratch = scratch;
+        workspace.integer_scratch = integer_scratch;
     }
 }
 

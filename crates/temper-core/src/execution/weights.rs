@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use temper_kernels::PackedWeights;
 
+use super::integer::IntegerProduct;
+
 /// A parameter's place in [`Network::parameters`](crate::network::Network::parameters).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParameterId(pub usize);
@@ -57,6 +59,8 @@ impl BatchNorm {
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepWeights {
     pub(super) product: Option<PackedWeights>,
+    /// In place of `product`, where the step is computed in integers.
+    pub(super) integer: Option<IntegerProduct>,
     pub(super) bias: Option<Vec<f32>>,
     pub(super) batch_norm: Option<BatchNorm>,
     pub(super) constant: Option<Vec<f32>>,
@@ -78,7 +82,10 @@ impl Weights {
         let Place { step, field } = self.places[parameter.0];
         let weights = &self.steps[step];
         let value = match field {
-            Field::Product => weights.product.as_ref().map(|product| product.get(index)),
+            Field::Product => match &weights.integer {
+                Some(product) => Some(product.get(index)),
+                None => weights.product.as_ref().map(|product| product.get(index)),
+            },
             Field::Bias => weights.bias.as_ref().map(|bias| bias[index]),
             Field::Constant => weights.constant.as_ref().map(|constant| constant[index]),
             Field::BatchNorm(vector) => weights.batch_norm.as_ref().map(|norm| norm.vectors[vector][index]),
@@ -90,7 +97,10 @@ impl Weights {
     pub(super) fn channel_of(&self, parameter: ParameterId, index: usize) -> Option<usize> {
         let Place { step, field } = self.places[parameter.0];
         match field {
-            Field::Product => self.steps[step].product.as_ref().map(|product| index / product.columns()),
+            Field::Product => match &self.steps[step] {
+                StepWeights { integer: Some(product), .. } => Some(product.channel_of(index)),
+                weights => weights.product.as_ref().map(|product| index / product.columns()),
+            },
             Field::Bias | Field::BatchNorm(_) => Some(index),
             Field::Constant => None,
         }
@@ -105,6 +115,7 @@ impl Weights {
         let weights = &mut self.steps[step];
         match (field, weights) {
             (Field::Product, StepWeights { product: Some(product), .. }) => product.set(index, value),
+            (Field::Product, StepWeights { integer: Some(product), .. }) => product.set(index, value),
             (Field::Bias, StepWeights { bias: Some(bias), .. }) => bias[index] = value,
             (Field::Constant, StepWeights { constant: Some(constant), .. }) => constant[index] = value,
             (Field::BatchNorm(vector), StepWeights { batch_norm: Some(norm), .. }) => {

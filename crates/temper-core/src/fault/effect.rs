@@ -6,6 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::error::{FaultError, field};
 use super::error_model::{Damage, ErrorModel, Mode};
 use super::spec::FaultSpec;
+use crate::memory::Departure;
 
 /// An error model with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +48,18 @@ fn uniform(low: f64, high: f64, rng: &mut impl Rng) -> f64 {
 }
 
 impl Effect {
+    /// How far it takes values away from the codes they are stored as.
+    pub(super) fn departure(self) -> Departure {
+        match self {
+            Self::Flip | Self::StuckAt0 | Self::StuckAt1 | Self::StuckAt | Self::RandomWord => {
+                Departure::Word
+            }
+            Self::Set(value) => Damage::Set(value).departure(),
+            Self::Negate => Departure::Negative,
+            Self::RandomValue { .. } | Self::Noise { .. } | Self::Lognormal { .. } => Departure::Value,
+        }
+    }
+
     /// Ways in which one bit or value can be struck that count as different sites.
     pub(super) const fn polarities(self) -> u64 {
         if matches!(self, Self::StuckAt) { 2 } else { 1 }

@@ -37,6 +37,16 @@ pub enum FaultError {
         /// The format the fault names.
         wanted: NumberFormat,
     },
+    /// Values of a layer that is computed in integers may become something that no code stands for.
+    #[error(
+        "model: with arithmetic = \"integer\", {layer} computes with the codes of its {target}, which this fault can make values that are no codes; expected a model of bits, random-word or zeroing, of the values as stored, or arithmetic = \"float\""
+    )]
+    OffGrid {
+        /// The layer that is struck.
+        layer: String,
+        /// What is struck.
+        target: Target,
+    },
     /// A field that is absent and needed, or present and meaningless.
     #[error("{field}: {reason}")]
     Field {
@@ -79,6 +89,7 @@ impl FaultError {
             Self::NoMetadata { .. } => Some("target"),
             Self::Format { .. } => Some("format"),
             Self::Field { field, .. } | Self::Rate { field, .. } => Some(field),
+            Self::OffGrid { .. } => Some("model"),
             Self::Count { .. } => Some("count"),
             Self::Amount { .. } => None,
         }

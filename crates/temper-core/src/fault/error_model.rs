@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Departure;
+
 /// How a fault changes what it strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -158,6 +160,16 @@ impl Reading {
 }
 
 impl Damage {
+    /// How far it takes values away from the codes they are stored as.
+    pub fn departure(self) -> Departure {
+        match self {
+            Self::Flip(_) | Self::StuckAt0(_) | Self::StuckAt1(_) => Departure::Word,
+            Self::Set(0.0) => Departure::Zero,
+            Self::Negate => Departure::Negative,
+            Self::Set(_) | Self::Add(_) | Self::Scale(_) => Departure::Value,
+        }
+    }
+
     /// Changes what is read. Damage to bits acts on the word behind the value (which `encode` makes, where there is none), and
     /// `decode` says what the struck word means; other damage acts on the value that is read, which no word need be able to hold.
     pub fn apply(self, reading: &mut Reading, encode: impl Fn(f32) -> u64, decode: impl Fn(u64) -> f32) {

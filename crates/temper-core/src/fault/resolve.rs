@@ -5,7 +5,7 @@ use super::error::{FaultError, field};
 use super::error_model::{ErrorModel, RelativeTo};
 use super::layout::Layout;
 use super::spec::{Amount, FaultSpec, Lifetime};
-use crate::memory::{Memory, Part, StoredTensor, TensorId};
+use crate::memory::{Departure, Memory, Part, StoredTensor, TensorId};
 use crate::number::NumberFormat;
 
 /// A fault resolved against a memory: every place it may strike.
@@ -167,6 +167,11 @@ impl Fault {
     /// The tensors that may be struck.
     pub fn tensors(&self) -> impl Iterator<Item = TensorId> {
         self.spans.iter().map(|span| span.tensor)
+    }
+
+    /// How far it takes the words of these tensors away from what they are stored as, and which words.
+    pub fn departure(&self) -> (Part, Departure) {
+        (self.part, self.effect.departure())
     }
 
     /// The number of sites of a draw, on average.

@@ -101,7 +101,7 @@ impl StoredTensor {
     }
 
     /// Whether zero points lie in memory beside the scales.
-    fn is_affine(&self) -> bool {
+    pub(super) fn is_affine(&self) -> bool {
         matches!(self.format, NumberFormat::Uint(_)) || self.quantisation.scheme == Some(Scheme::Affine)
     }
 
@@ -306,6 +306,11 @@ impl Memory {
     /// The tensor at a tap.
     pub fn at_tap(&self, tap: TapId) -> TensorId {
         TensorId(self.tensors.len() - self.taps.len() + tap.0)
+    }
+
+    /// The tensor at a tap, if there is that tap.
+    pub(super) fn tensor_at(&self, tap: Tap) -> Option<TensorId> {
+        self.taps.iter().position(|known| *known == tap).map(|number| self.at_tap(TapId(number)))
     }
 
     /// The values of a parameter, as stored.

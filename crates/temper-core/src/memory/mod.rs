@@ -5,12 +5,14 @@
 //! stored and, by [`Memory::add_taps`], where they are struck. A [`Target`] and [`Layers`] choose tensors of a memory. It knows nothing of faults.
 
 mod image;
+mod integer;
 mod places;
 mod selector;
 mod storage;
 mod target;
 
 pub use image::{Calibration, Memory, StoredTensor, TensorId};
+pub use integer::{Departure, IntegerError, IntegerSource};
 pub use selector::{Layers, SelectorError};
 pub use storage::{MemoryError, Place, StorageError, StorageSpec};
 pub use target::{BatchNormVector, Class, Part, Target, TargetError};

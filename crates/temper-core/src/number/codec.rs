@@ -155,6 +155,24 @@ impl Codec {
         self
     }
 
+    /// The grids over signed codes, −128..=127, of a format whose words are [small integers](NumberFormat::is_small_integer): for each channel,
+    /// or the one of the tensor. The codes of `uintN` are shifted down by 128, with their zero point; what reads the magnitude and
+    /// the sign has no zero point. `None` for all other formats.
+    pub fn signed_grids(&self) -> Option<Vec<Grid>> {
+        if !self.format.is_small_integer() {
+            return None;
+        }
+        let signed = |grid: &Grid| match self.format {
+            NumberFormat::Uint(_) => Grid { zero_point: grid.zero_point - 128, ..*grid },
+            NumberFormat::Int(_) => *grid,
+            _ => Grid { zero_point: 0, ..*grid },
+        };
+        Some(match self.format {
+            NumberFormat::Fixed { fraction, .. } => vec![Grid::fixed(fraction)],
+            _ => self.grids.iter().map(signed).collect(),
+        })
+    }
+
     /// Whether a zero point lies in memory beside the scale: in affine schemes. Sign-magnitude and binary formats have none, and
     /// no value depends on it there.
     pub fn stores_zero_point(&self) -> bool {

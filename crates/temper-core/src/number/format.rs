@@ -136,6 +136,11 @@ impl NumberFormat {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16 | Self::F8E4M3 | Self::F8E5M2)
     }
 
+    /// Whether its values are whole steps of a scale, each a code of at most 8 bits.
+    pub const fn is_small_integer(self) -> bool {
+        !self.is_float() && self.bit_width() <= 8
+    }
+
     /// Whether its values depend on a scale, and so on the range of what is to be stored.
     pub const fn needs_range(self) -> bool {
         matches!(self, Self::Int(_) | Self::Sint(_) | Self::Uint(_) | Self::Binary)

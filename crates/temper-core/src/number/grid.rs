@@ -1,5 +1,7 @@
 //! Values on an even grid: integers times a scale.
 
+use temper_kernels::{round_ties_even, round_to_steps};
+
 /// The grid of one tensor or one channel: `value = (code − zero_point) · scale`.
 ///
 /// Both numbers lie in the memory of the device beside the codes, where faults strike them: any value of either is legal, and no
@@ -17,17 +19,6 @@ pub struct Grid {
 pub(super) struct Codes {
     pub(super) low: i64,
     pub(super) high: i64,
-}
-
-/// Below this, an `f32` can have a fraction: 2²³.
-const INTEGERS_FROM: f32 = 8_388_608.0;
-
-/// The nearest integer, ties to even: [`f32::round_ties_even`], which is a call for every value on an x86-64 without SSE 4.1, in a
-/// form that is compiled to vector instructions everywhere. Adding 2²³ leaves no bit for a fraction.
-#[inline]
-fn round_ties_even(x: f32) -> f32 {
-    let rounded = ((x.abs() + INTEGERS_FROM) - INTEGERS_FROM).copysign(x);
-    if x.abs() < INTEGERS_FROM { rounded } else { x }
 }
 
 impl Grid {
@@ -53,20 +44,15 @@ impl Grid {
     }
 
     /// The value of a code.
-    pub(super) fn value(self, code: i64) -> f32 {
+    pub fn value(self, code: i64) -> f32 {
         (code - i64::from(self.zero_point)) as f32 * self.scale
     }
 
     /// Every value as its code reads: [`Grid::value`] of [`Grid::code`], in one pass.
     pub(super) fn store(self, codes: Codes, values: &mut [f32]) {
-        let reciprocal = 1.0 / self.scale;
         let zero_point = i64::from(self.zero_point);
         let (low, high) = ((codes.low - zero_point) as f32, (codes.high - zero_point) as f32);
-        for value in values {
-            let steps = round_ties_even(Self::steps(reciprocal, *value)).clamp(low, high);
-            // An integer has no negative zero: adding zero removes it.
-            *value = (steps + 0.0) * self.scale;
-        }
+        round_to_steps(self.scale, low, high, values);
     }
 
     /// The sign and the magnitude, up to `limit`, of a value. The sign is the value's own, also of what is rounded to zero.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use temper_core::Tensor;
 use temper_core::campaign::{Campaign, CampaignSpec, Golden, Outcomes, Trial, TrialRecord};
 use temper_core::data::Inputs;
-use temper_core::execution::{Program, Workspace, top_class};
+use temper_core::execution::{IntegerLayer, Program, Workspace, top_class};
 use temper_core::fault::{Damage, FaultSite};
 use temper_core::memory::{Memory, Part, StoredTensor, TensorId};
 use temper_core::network::{Model, Network, Op};
@@ -140,8 +140,14 @@ pub fn struck(memory: &Memory, sites: &[FaultSite]) -> Network {
 }
 
 /// The output for one image, through a freshly compiled copy of the network whose activations are stored and struck by hand.
-pub fn output(memory: &Memory, inputs: &Inputs<'_>, image: usize, sites: &[FaultSite]) -> Vec<f32> {
-    let (program, weights) = Program::compile(&struck(memory, sites), &[], memory.taps());
+pub fn output(
+    memory: &Memory,
+    integer: &[IntegerLayer],
+    inputs: &Inputs<'_>,
+    image: usize,
+    sites: &[FaultSite],
+) -> Vec<f32> {
+    let (program, weights) = Program::compile_integer(&struck(memory, sites), &[], memory.taps(), integer);
     let mut workspace = Workspace::new(&program);
     inputs.fill(image..image + 1, workspace.input_mut(&program, 1));
     let of_tensor = by_tensor(sites);
@@ -221,6 +227,7 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
     let mut all = Outcomes::default();
     for (trial, record) in trials.into_iter().zip(records) {
         let memory = campaign.memory(trial.condition);
+        let integer = campaign.integer_layers(trial.condition);
         let network = memory.network();
         let softmax = matches!(network.node(network.output()).op, Op::Softmax { .. });
         let expected = campaign.golden_logits(golden, trial.condition);
@@ -235,7 +242,7 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
         for image in images {
             let own = campaign.transient_sites(trial, image as u64);
             faults += own.as_ref().map_or(0, |own| (own.len() - permanent.len()) as u64);
-            faulty.extend(output(memory, inputs, image, own.as_ref().unwrap_or(&permanent)));
+            faulty.extend(output(memory, integer, inputs, image, own.as_ref().unwrap_or(&permanent)));
         }
         let brute = TrialRecord {
             campaign: campaign.identity().campaign.clone(),
@@ -266,7 +273,10 @@ pub fn check_spec(spec: &CampaignSpec, model: &Model, data: &temper_core::data::
     let golden = campaign.golden(&Silent);
     for condition in 0..campaign.plan().conditions.len() {
         let expected: Vec<f32> = (0..data.len())
-            .flat_map(|image| output(campaign.memory(condition), &inputs, image, &[]))
+            .flat_map(|image| {
+                let integer = campaign.integer_layers(condition);
+                output(campaign.memory(condition), integer, &inputs, image, &[])
+            })
             .collect();
         assert_eq!(campaign.golden_logits(&golden, condition), expected, "the golden run");
         let softmax = false;

@@ -62,7 +62,7 @@ enum Known {
 impl Sensitivities {
     /// `is_exact` says of a tap whether it leaves values without faults as they are.
     pub(super) fn new(program: &Program, weights: &Weights, is_exact: &dyn Fn(TapId) -> bool) -> Self {
-        let last = last_layer(program);
+        let last = last_layer(program, weights);
         let anchor = last.map_or(program.output, |step| program.steps[step].inputs[0]);
         let mut known: Vec<Known> = program.values.iter().map(|_| Known::Unread).collect();
         known[anchor] = Known::Bounded(Sensitivity::unit(program.values[anchor].shape[0]));
@@ -92,14 +92,15 @@ impl Sensitivities {
 }
 
 /// The step that makes the logits, if it is a linear layer and nothing more.
-fn last_layer(program: &Program) -> Option<usize> {
+fn last_layer(program: &Program, weights: &Weights) -> Option<usize> {
     let made = program.values[program.output].made?;
     let plain = matches!(
         program.steps[made].op,
         StepOp::Linear { residual: false, activation: Activation::Identity }
     );
     let is_vector = program.values[program.output].shape[1..] == [1, 1];
-    (plain && is_vector && made + 1 == program.steps.len()).then_some(made)
+    let floats = weights.steps[made].product.is_some();
+    (plain && floats && is_vector && made + 1 == program.steps.len()).then_some(made)
 }
 
 /// One step, from its output's sensitivity to its inputs'.
@@ -118,6 +119,10 @@ impl Backward<'_> {
         let from = shape(self.step.inputs[0]);
         let same = || self.step.inputs.iter().map(|&input| (shape(input) == to).then(|| self.output.clone()));
         match &self.step.op {
+            // Steps computed in integers round to their grids.
+            StepOp::Conv { .. } | StepOp::Linear { .. } if self.weights.product.is_none() => {
+                self.step.inputs.iter().map(|_| None).collect()
+            }
             StepOp::Conv { shape, activation, .. } if is_contraction(*activation) => {
                 let product = (shape.groups == 1 && from == shape.input).then(|| self.convolution(shape));
                 std::iter::once(product).chain(same().skip(1)).collect()
