@@ -195,7 +195,7 @@ fn choose_lanes(shape: &ConvShape, block: &[Region], rows: usize, vector: usize)
     let vectors = sum(&|region| region.rows.len() * region.columns.len().div_ceil(vector));
     let panels = rows.div_ceil(vector);
     // Planes of whole pages lie in the same few places of the first cache, which writing many channels at once overflows.
-    let store = if shape.output().iter().product::<usize>().is_multiple_of(1024) { 400 } else { 100 };
+    let store = if shape.output().iter().product::<usize>().is_multiple_of(1024) { 200 } else { 40 };
     // A lone panel of channels waits for loads, as does a lone row of pixels.
     let by_channels = panels * pixels * (depth * if panels == 1 { 5 } else { 4 } + store);
     let multiply = if rows < 4 { 8 } else { 4 + usize::from(vector == 8) + usize::from(shape.stride[1] > 1) };

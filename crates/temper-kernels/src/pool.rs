@@ -1,6 +1,8 @@
 //! Max and average pooling.
 
+use crate::isa::{Isa, Work};
 use crate::region::Region;
+use crate::simd::Simd;
 
 /// The geometry of a pooling operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +41,7 @@ pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
     let [oh, ow] = shape.output;
     let halving = shape.kernel == [2, 2] && shape.stride == [2, 2] && shape.padding == [0; 4];
     if halving && shape.dilation == [1, 1] && 2 * oh <= h && 2 * ow <= w {
-        for (plane, output) in input.chunks_exact(h * w).zip(output.chunks_exact_mut(oh * ow)) {
-            for (rows, output) in plane.chunks_exact(2 * w).zip(output.chunks_exact_mut(ow)) {
-                let (upper, lower) = rows.split_at(w);
-                let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-                for (out, (u, l)) in output.iter_mut().zip(pairs) {
-                    *out = larger(larger(larger(u[0], u[1]), l[0]), l[1]);
-                }
-            }
-        }
+        Isa::detect().run(Halve { shape, input, output });
         return;
     }
     for_each_window(shape, input, output, |plane, y, x| largest(shape, plane, y, x));
@@ -69,6 +63,30 @@ pub fn max_pool2d_regions(
     for_each_window_of(shape, channels, input, output, regions, |plane, y, x| largest(shape, plane, y, x));
 }
 
+/// [`max_pool2d`] of windows of two by two side by side.
+struct Halve<'a> {
+    shape: &'a PoolShape,
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Work for Halve<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let ([h, w], [oh, ow]) = (self.shape.input, self.shape.output);
+        let planes = self.input.chunks_exact(h * w).zip(self.output.chunks_exact_mut(oh * ow));
+        for (plane, output) in planes {
+            for (rows, output) in plane.chunks_exact(2 * w).zip(output.chunks_exact_mut(ow)) {
+                let (upper, lower) = rows.split_at(w);
+                let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+                for (out, (u, l)) in output.iter_mut().zip(pairs) {
+                    *out = larger(larger(larger(u[0], u[1]), l[0]), l[1]);
+                }
+            }
+        }
+    }
+}
+
 /// The larger of two values, or NaN.
 #[inline(always)]
 fn larger(largest: f32, x: f32) -> f32 {
@@ -87,6 +105,10 @@ fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn avg_pool2d(shape: &PoolShape, count_padding: bool, input: &[f32], output: &mut [f32]) {
+    if shape.kernel == shape.input && shape.output == [1, 1] && shape.padding == [0; 4] {
+        average_planes(shape.input[0] * shape.input[1], input, output);
+        return;
+    }
     for_each_window(shape, input, output, |plane, y, x| mean(shape, count_padding, plane, y, x));
 }
 
@@ -106,6 +128,23 @@ pub fn avg_pool2d_regions(
 ) {
     let window = |plane: &[f32], y, x| mean(shape, count_padding, plane, y, x);
     for_each_window_of(shape, channels, input, output, regions, window);
+}
+
+/// The means of whole planes of `len` values: each is the sum in the order of memory, eight planes at a time, which do not wait for
+/// each other.
+fn average_planes(len: usize, input: &[f32], output: &mut [f32]) {
+    for (planes, means) in input.chunks(8 * len).zip(output.chunks_mut(8)) {
+        // What an empty sum of the standard library is.
+        let mut sums = [-0.0f32; 8];
+        for i in 0..len {
+            for (sum, plane) in sums.iter_mut().zip(planes.chunks_exact(len)) {
+                *sum += plane[i];
+            }
+        }
+        for (mean, sum) in means.iter_mut().zip(sums) {
+            *mean = sum / len as f32;
+        }
+    }
 }
 
 /// The mean of one window.

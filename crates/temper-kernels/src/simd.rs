@@ -5,6 +5,8 @@
 pub(crate) trait Simd: Copy {
     /// `LANES` values.
     type Vector: Copy;
+    /// Vectors of eight values.
+    type Row: Simd;
     /// Values of a vector: 8 or 16.
     const LANES: usize;
     /// Most vectors of channels in a tile with channels in lanes.
@@ -50,6 +52,7 @@ pub(crate) struct Portable;
 
 impl Simd for Portable {
     type Vector = [f32; 8];
+    type Row = Self;
     const LANES: usize = 8;
     const VECTORS: usize = 1;
     const PIXELS: usize = 8;
@@ -147,6 +150,7 @@ mod x86 {
 
     impl Simd for Avx512 {
         type Vector = __m512;
+        type Row = Avx2;
         const LANES: usize = 16;
         const VECTORS: usize = 3;
         const PIXELS: usize = 8;
@@ -249,6 +253,7 @@ mod x86 {
 
     impl Simd for Avx2 {
         type Vector = __m256;
+        type Row = Self;
         const LANES: usize = 8;
         const VECTORS: usize = 2;
         const PIXELS: usize = 6;

@@ -52,28 +52,29 @@ impl Store<'_> {
         let mut rows = [[0.0; 8]; 16];
         S::transpose(&columns, &mut rows);
         let together = spots.windows(2).all(|pair| pair[1].output == pair[0].output + 1);
-        for (lane, row) in rows.iter_mut().enumerate().take(wanted.end).skip(wanted.start) {
+        for (lane, row) in rows.iter().enumerate().take(wanted.end).skip(wanted.start) {
             let channel = (first + lane) * self.plane;
-            if together && spots.len() == S::PIXELS {
-                let at = spots[0].output + channel;
-                if let Some(residual) = self.epilogue.residual {
-                    for (x, residual) in row.iter_mut().zip(&residual[at..][..S::PIXELS]) {
-                        *x += residual;
-                    }
-                }
-                self.epilogue.activation.apply_all(row);
-                self.output[at..][..S::PIXELS].copy_from_slice(&row[..S::PIXELS]);
+            if together {
+                // SAFETY: a row is eight values.
+                let row = unsafe { S::Row::load(row.as_ptr()) };
+                self.finish::<S::Row>(row, spots[0].output + channel, spots.len());
             } else {
-                if let Some(residual) = self.epilogue.residual {
-                    for (x, spot) in row.iter_mut().zip(spots) {
-                        *x += residual[spot.output + channel];
-                    }
-                }
-                self.epilogue.activation.apply_all(row);
-                for (x, spot) in row.iter().zip(spots) {
-                    self.output[spot.output + channel] = *x;
-                }
+                self.scatter(row, channel, spots);
             }
+        }
+    }
+
+    /// Stores values of one channel that lie apart.
+    #[inline(always)]
+    fn scatter(&mut self, values: &[f32; 8], channel: usize, spots: &[Spot]) {
+        for (&x, spot) in values.iter().zip(spots) {
+            let at = spot.output + channel;
+            let x = self.epilogue.residual.map_or(x, |residual| x + residual[at]);
+            self.output[at] = match self.epilogue.activation {
+                Activation::Identity => x,
+                Activation::Relu => Activation::Relu.apply(x),
+                other => other.apply(x),
+            };
         }
     }
 

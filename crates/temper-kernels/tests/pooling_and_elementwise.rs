@@ -111,3 +111,29 @@ fn softmax_sums_to_one_and_spreads_nan_over_its_row_only() {
         assert!((found - expected).abs() < 1e-6);
     }
 }
+
+#[test]
+fn whole_planes_are_averaged_in_the_order_of_memory() {
+    // Nineteen planes of 7 × 5, whose sums depend on the order.
+    let input: Vec<f32> =
+        (0..19 * 35).map(|i| (i * 7919 % 1000) as f32 * 10f32.powi(i % 9 - 4) - 5.0).collect();
+    let mut output = [0.0; 19];
+    let shape = PoolShape { kernel: [7, 5], ..pool([7, 5], [1, 1], 1, 1, [0; 4]) };
+    avg_pool2d(&shape, false, &input, &mut output);
+    for (plane, mean) in input.chunks_exact(35).zip(output) {
+        assert_eq!(plane.iter().fold(0.0, |sum, x| sum + x) / 35.0, mean);
+    }
+    avg_pool2d(&shape, true, &[-0.0; 35], &mut output[..1]);
+    assert_eq!(output[0].to_bits(), (-0.0f32).to_bits());
+}
+
+#[test]
+fn halving_keeps_what_it_meets_first_of_equal_zeros() {
+    // Wide enough for every vector, with an odd column and row left over.
+    let mut input = vec![-0.0f32; 3 * 39];
+    input[39] = 0.0;
+    input[3] = 0.0;
+    let mut output = [1.0; 19];
+    max_pool2d(&pool([3, 39], [1, 19], 2, 2, [0; 4]), &input, &mut output);
+    assert_eq!(output.map(f32::to_bits)[..3], [0x8000_0000, 0x8000_0000, 0x8000_0000]);
+}
