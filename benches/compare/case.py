@@ -36,6 +36,8 @@ class Case:
     trials: list[list[Fault]]
     expected: np.ndarray
     """Temper's top classes under these faults, `[trials, images]`."""
+    changed: int
+    """How many of these are not those of the golden run: what there is to agree on."""
 
     @property
     def data(self) -> str:
@@ -112,5 +114,7 @@ def prepare(workload: Workload, temper: Temper, work: Path) -> Case:
     temper.run_campaign(campaign, reference, threads=torch.get_num_threads())
     temper.export_faults(reference, reference / "faults.csv")
     trials = faults.read(reference / "faults.csv", workload.trials)
-    expected = temper_cli.predictions(reference)
-    return Case(workload, temper, work, model_file, state_file, images, labels, trials, expected)
+    recorded = temper_cli.records(reference)
+    expected = temper_cli.predictions(recorded)
+    changed = sum(record["sdc"] + record["due"] for record in recorded)
+    return Case(workload, temper, work, model_file, state_file, images, labels, trials, expected, changed)

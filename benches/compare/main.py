@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
 
 
 def contestants(quick: bool) -> list[Contestant]:
-    temper = TemperContestant(campaign_seconds=2.0 if quick else 10.0, most_trials=10_000)
+    temper = TemperContestant(campaign_seconds=4.0 if quick else 10.0, most_trials=10_000)
     return [temper, InPlace(), InPlaceCompiled(), PyTorchFi(), Mrfi(), OnnxRuntime()]
 
 
@@ -81,6 +81,7 @@ def result(prepared: Case, name: str, threads: int, measurements: list[Measureme
         median=statistics.median(rates),
         correct=first.correct,
         compared=expected.size,
+        changed=prepared.changed,
         differing=None if differing is None else int(differing.sum()),
         most_off=int(off.max()),
     )

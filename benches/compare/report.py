@@ -25,6 +25,8 @@ class Result:
     """Correct images of each trial that everyone runs."""
     compared: int
     """Inferences whose answers are compared with Temper's reference campaign."""
+    changed: int
+    """Those in which the faults change the top class."""
     differing: int | None
     """Those with another top class; `None` where only counts are known."""
     most_off: int
@@ -52,7 +54,9 @@ def markdown(facts: dict[str, object], results: list[Result]) -> str:
 def _table(name: str, results: list[Result]) -> list[str]:
     threads = sorted({result.threads for result in results})
     header = " | ".join(f"{_threads(count)}: best (median) | Temper is" for count in threads)
-    lines = [f"### {name}", "", f"{results[0].images} images; trial·images a second.", ""]
+    compared, changed = results[0].compared, results[0].changed
+    effect = f"; the faults change {changed} of {compared} answers that are compared" if changed else ""
+    lines = [f"### {name}", "", f"{results[0].images} images{effect}. Trial·images a second.", ""]
     lines += [f"| | trials | {header} | answers |", "|---|" + "---|" * (2 * len(threads) + 2)]
     for contestant in dict.fromkeys(result.contestant for result in results):
         mine = [result for result in results if result.contestant == contestant]
@@ -71,8 +75,10 @@ def _ratio(result: Result, results: list[Result]) -> str:
 def _agreement(result: Result) -> str:
     """Where the answers differ from those of Temper's reference campaign."""
     if result.differing is None:
-        return f"correct images of a trial at most {result.most_off} off"
-    return f"{result.differing} of {result.compared} differ; correct images of a trial at most {result.most_off} off"
+        return "same counts" if result.most_off == 0 else f"up to {result.most_off} correct images of a trial off"
+    if result.differing == 0:
+        return "same"
+    return f"{result.differing} of {result.compared} differ, up to {result.most_off} correct images of a trial off"
 
 
 def _threads(count: int) -> str:

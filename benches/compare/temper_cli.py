@@ -82,7 +82,7 @@ def records(directory: Path) -> list[dict]:
     return sorted(found, key=lambda record: record["trial"])
 
 
-def predictions(directory: Path) -> np.ndarray:
+def predictions(recorded: list[dict]) -> np.ndarray:
     """The top class of every image in every trial, `[trials, images]`; -1 for an output with a NaN."""
-    rows = [record["predictions"] for record in records(directory)]
+    rows = [record["predictions"] for record in recorded]
     return np.array([[-1 if top is None else top for top in row] for row in rows], dtype=np.int16)

@@ -38,8 +38,8 @@ _ZEROED = 'model = "zeroing"\ncount = 268'
 _FLIPPED = 'model = "bit-flip"\ncount = 1'
 _NEURON = """target = "activation"
 model = "random-value"
-low = -10.0
-high = 10.0
+low = -100.0
+high = 100.0
 lifetime = "transient"
 count = 1"""
 
