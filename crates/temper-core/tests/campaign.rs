@@ -76,6 +76,7 @@ fn check(model: &Model, data: &Dataset, spec: &CampaignSpec) -> Outcomes {
             faults: sites.len() as u64,
             outcomes: count(expected, &faulty, data.labels(), softmax),
             predictions: None,
+            masked_proven: 0,
             cpu_seconds: 0.0,
         };
         assert_eq!(record, brute);

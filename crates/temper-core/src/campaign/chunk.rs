@@ -1,5 +1,6 @@
 //! The trials of a block on some images, on one thread.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -231,6 +232,12 @@ impl Chunk<'_> {
             images.iter().zip(sites).for_each(|(&image, sites)| own[self.place(image)] = sites);
             own
         });
+        let mut origins = Cow::Borrowed(&armed.origins);
+        if let Some(own) = &own {
+            let tap = |site: &FaultSite| variant.memory.tensor(site.tensor).tap();
+            let taps = own.iter().map(|sites| sites.iter().filter_map(tap).collect());
+            origins.to_mut().set_image_taps(program, taps);
+        }
         let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
         let changes = || armed.changes.iter().map(|change| (change.parameter, change.index, change.value));
         let source = proofs
@@ -249,7 +256,7 @@ impl Chunk<'_> {
             images.iter().zip(&masked).filter(|(_, masked)| !**masked).map(|(&image, _)| self.place(image)).collect();
         let mut touch = variant.touch_images(struck);
         let beside = Beside { golden, proofs };
-        program.run_faulty(weights, &armed.origins, &to_run, beside, faulty, &mut touch);
+        program.run_faulty(weights, &origins, &to_run, beside, faulty, &mut touch);
         for (&image, masked) in images.iter().zip(masked) {
             let output = if masked { Output::Masked } else { Output::of(faulty, variant, self.place(image)) };
             self.classify(image, &output, part);

@@ -38,15 +38,26 @@ pub struct RunOptions {
     pub memory: u64,
     /// The share of trials, 0..=1, that are run again by brute force, every image through the whole network, and compared.
     pub verify: f64,
-    /// Whether inferences may be left before their end where the golden top class provably stays; never where confidences are recorded.
-    pub proofs: bool,
+    /// Whether inferences are left before their end where the golden top class provably stays; never where confidences are recorded.
+    pub proofs: ProofPolicy,
 }
 
 impl Default for RunOptions {
-    /// One gibibyte, nothing verified, proofs allowed.
+    /// One gibibyte, nothing verified, proofs where they pay.
     fn default() -> Self {
-        Self { memory: 1 << 30, verify: 0.0, proofs: true }
+        Self { memory: 1 << 30, verify: 0.0, proofs: ProofPolicy::WhereTheyPay }
     }
+}
+
+/// When proofs of masking are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofPolicy {
+    /// Never.
+    Never,
+    /// Once the trials have taken longer than what proofs need.
+    WhereTheyPay,
+    /// From the first trial.
+    Always,
 }
 
 /// Why trials cannot be run.
@@ -258,11 +269,13 @@ impl Campaign<'_> {
             saved += share * behind;
             *left += share * (1.0 - behind);
         }
-        if saved <= 1.0 && !mine().any(|armed| armed.anew) {
+        let always = options.proofs == ProofPolicy::Always;
+        if saved <= 1.0 && !always && !mine().any(|armed| armed.anew) {
             return Manner::Whole;
         }
-        let proofs = options.proofs && !self.records_confidence() && *left > PROOFS_WORTH;
-        Manner::BesideGolden { proofs: proofs && variant.masking().is_some() }
+        let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && *left > PROOFS_WORTH);
+        let proofs = pays && !self.records_confidence() && variant.masking().is_some();
+        Manner::BesideGolden { proofs }
     }
 
     /// Runs some trials of a block on some images, those of each stored network together.

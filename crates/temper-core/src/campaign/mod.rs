@@ -34,7 +34,7 @@ mod variant;
 mod verify;
 
 pub use arithmetic::Arithmetic;
-pub use engine::{Golden, Observer, RunError, RunOptions};
+pub use engine::{Golden, Observer, ProofPolicy, RunError, RunOptions};
 pub use error::CampaignError;
 pub use identity::Identity;
 pub use images::DrawImages;

@@ -19,6 +19,8 @@ use super::weights::{StepWeights, Weights};
 pub struct Origins {
     /// By step, in their order.
     steps: Vec<(StepId, Origin)>,
+    /// For each image of the batch, the steps of the taps at which it is struck, ascending; `None` if all are struck alike.
+    of_image: Option<Vec<Vec<StepId>>>,
 }
 
 /// What of a step's output faults may change at once.
@@ -47,6 +49,16 @@ impl Origins {
         self.add(program.step_of_tap(tap), Origin::Tap);
     }
 
+    /// Says for each image of the batch at which taps it is struck, where images are struck differently.
+    pub fn set_image_taps(&mut self, program: &Program, taps: impl Iterator<Item = Vec<TapId>>) {
+        let steps = taps.map(|taps| {
+            let mut steps: Vec<StepId> = taps.into_iter().map(|tap| program.step_of_tap(tap)).collect();
+            steps.sort_unstable();
+            steps
+        });
+        self.of_image = Some(steps.collect());
+    }
+
     fn add(&mut self, step: StepId, origin: Origin) {
         match self.steps.binary_search_by_key(&step, |(step, _)| *step) {
             Err(place) => self.steps.insert(place, (step, origin)),
@@ -68,8 +80,16 @@ impl Origins {
         self.steps.first().map(|(step, _)| *step)
     }
 
-    fn last(&self) -> Option<StepId> {
-        self.steps.last().map(|(step, _)| *step)
+    /// The last step at which faults enter an image.
+    fn last(&self, image: usize) -> Option<StepId> {
+        let Some(of_image) = &self.of_image else { return self.steps.last().map(|(step, _)| *step) };
+        let parameters = self.steps.iter().rev().find(|(_, origin)| *origin != Origin::Tap);
+        parameters.map(|(step, _)| *step).max(of_image[image].last().copied())
+    }
+
+    /// Whether an image is struck at the tap of a step.
+    fn strikes(&self, image: usize, step: usize) -> bool {
+        self.of_image.as_ref().is_none_or(|of_image| of_image[image].binary_search(&StepId(step)).is_ok())
     }
 
     fn at(&self, step: usize) -> Option<Origin> {
@@ -103,6 +123,8 @@ pub struct Faulty {
     live: Vec<usize>,
     /// For each image, how many values differ that are still to be read.
     open: Vec<u32>,
+    /// For each image, the last step at which faults enter it.
+    last: Vec<StepId>,
     /// For each image, whether it left because its top class provably stays.
     proven: Vec<bool>,
     todo: Vec<(usize, Extent)>,
@@ -128,6 +150,7 @@ impl Faulty {
         self.values.resize_with(program.values.len(), Held::default);
         self.open.clear();
         self.open.resize(images, 0);
+        self.last.resize(images, StepId(0));
         self.proven.clear();
         self.proven.resize(images, false);
         for (held, value) in self.values.iter_mut().zip(&program.values) {
@@ -149,10 +172,10 @@ impl Faulty {
         self.proven[image]
     }
 
-    /// Drops the images for which nothing differs any more.
-    fn leave(&mut self) {
-        let open = &self.open;
-        self.live.retain(|&image| open[image] > 0);
+    /// Drops the images for which nothing differs any more, nor will from this step on.
+    fn leave(&mut self, step: usize) {
+        let Self { open, last, live, .. } = self;
+        live.retain(|&image| open[image] > 0 || step <= last[image].0);
     }
 }
 
@@ -190,15 +213,17 @@ impl Program {
         for held in &mut faulty.values {
             held.differs.fill(Extent::EMPTY);
         }
-        let (Some(first), Some(last)) = (origins.first(), origins.last()) else { return };
+        let Some(first) = origins.first() else { return };
         faulty.live.clear();
-        faulty.live.extend_from_slice(images);
+        for &image in images {
+            let Some(last) = origins.last(image) else { continue };
+            faulty.live.push(image);
+            faulty.last[image] = last;
+        }
         faulty.open.fill(0);
         faulty.proven.fill(false);
         for step in first.0..self.steps.len() {
-            if step > last.0 {
-                faulty.leave();
-            }
+            faulty.leave(step);
             if faulty.live.is_empty() {
                 return;
             }
@@ -207,7 +232,7 @@ impl Program {
                 self.run_part(step, &weights.steps[step], golden, faulty, touch);
             }
             self.close(step, faulty);
-            if let Some(proofs) = proofs.filter(|_| step >= last.0) {
+            if let Some(proofs) = proofs {
                 self.prove(step, proofs, golden, faulty);
             }
         }
@@ -236,7 +261,7 @@ impl Program {
                     extent = extent.union(step.reach(number, changed, self.values[input].shape, shape));
                 }
             }
-            if touched || !extent.is_empty() {
+            if (touched && origins.strikes(image, index)) || !extent.is_empty() {
                 faulty.todo.push((image, extent));
             }
         }
@@ -409,7 +434,8 @@ impl Program {
         let held = &faulty.values[output];
         for &(image, _) in &faulty.todo {
             let differs = held.differs[image];
-            if faulty.open[image] != 1 || differs.is_empty() || output == self.output {
+            let is_early = index < faulty.last[image].0;
+            if is_early || faulty.open[image] != 1 || differs.is_empty() || output == self.output {
                 continue;
             }
             let values = [golden.value(self, output), &held.data].map(|data| &data[image * len..][..len]);

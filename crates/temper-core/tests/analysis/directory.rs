@@ -97,6 +97,7 @@ impl Directory {
             faults: 1,
             outcomes,
             predictions: None,
+            masked_proven: 0,
             cpu_seconds: 0.0,
         };
         self.records.insert(trial, record);

@@ -252,6 +252,7 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
             faults,
             outcomes: count(&expected, &faulty, &labels, softmax),
             predictions: record.predictions.clone(),
+            masked_proven: 0,
             cpu_seconds: 0.0,
         };
         assert_eq!(record, brute);

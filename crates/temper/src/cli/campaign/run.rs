@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::Args;
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, RunOptions, Schedule, Shard, Trial,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, ProofPolicy, RunOptions, Schedule, Shard, Trial,
 };
 
 use super::spec::SpecArgs;
@@ -67,7 +67,8 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let (dir, seconds) = args.threads.install(|| {
         let campaign = loaded.campaign()?;
 let EngineArgs { memory, verify, no_proofs } = args.engine;
-        let options = RunOptions { memory: memory.as_u64(), verify, proofs: !no_proofs };
+        let proofs = if no_proofs { ProofPolicy::Never } else { ProofPolicy::WhereTheyPay };
+        let options = RunOptions { memory: memory.as_u64(), verify, proofs };
         let began = Instant::now();
         run_campaign(&campaign, &loaded.spec, &loaded.model_file, args.shard, &options, &args.output)
             .map(|dir| (dir, began.elapsed().as_secs_f64()))

@@ -25,6 +25,7 @@ fn records(count: u64) -> Records {
             ..Outcomes::default()
         },
         predictions: None,
+        masked_proven: 0,
         cpu_seconds: 0.5,
     };
     Records { by_trial: (0..count).map(|trial| (trial, record(trial))).collect(), torn: 0 }

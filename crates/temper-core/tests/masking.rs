@@ -1,0 +1,104 @@
+//! Proofs of masking: whatever is left before its end would have kept its top class, and campaigns record the same with and without.
+
+pub mod support;
+
+use std::ops::ControlFlow;
+
+use support::networks::randomised;
+use support::{Silent, bind, campaign, digits_images, digits_model};
+use temper_core::campaign::{Campaign, Golden, ProofPolicy, RunOptions, Trial, TrialRecord};
+use temper_core::data::Preprocessing;
+use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Shortcut};
+use temper_core::network::{Model, Network};
+
+/// The records of a campaign's trials, all of them verified by brute force.
+fn run(campaign: &Campaign<'_>, golden: &Golden, proofs: ProofPolicy) -> Vec<TrialRecord> {
+    let trials: Vec<Trial> = campaign.plan().trials().collect();
+    let mut records = Vec::new();
+    let options = RunOptions { verify: 1.0, proofs, ..RunOptions::default() };
+    let stopped = campaign.run(golden, trials, &options, &Silent, |block| {
+        records.extend(block);
+        ControlFlow::<()>::Continue(())
+    });
+    assert_eq!(stopped, Ok(None));
+    records
+}
+
+/// The share of inferences left by proof.
+fn check(model: &Model, images: usize, toml: &str) -> f64 {
+    let mut spec = campaign(toml);
+    spec.record.confidence = false;
+    let data = digits_images(images);
+    let campaign = bind(&spec, model, &data).expect("it fits");
+    let golden = campaign.golden(&Silent);
+    let proven = run(&campaign, &golden, ProofPolicy::Always);
+    let plain = run(&campaign, &golden, ProofPolicy::Never);
+    let (mut left, mut all) = (0, 0);
+    for (proven, plain) in proven.iter().zip(&plain) {
+        assert!(proven.agrees_with(plain), "{toml}\n{proven:?}\n{plain:?}");
+        assert_eq!((plain.masked_proven, plain.outcomes.masked_exact), (0, None));
+        assert!(proven.masked_proven <= proven.outcomes.masked);
+        left += proven.masked_proven;
+        all += proven.outcomes.images;
+    }
+    left as f64 / all as f64
+}
+
+const FAULTS: [&str; 4] = [
+    "[[fault]]\nmodel = 'bit-flip'\ncount = 1",
+    "[[fault]]\nmodel = 'zeroing'\ncount = 1\ntarget = 'bias'",
+    "[[fault]]\nmodel = 'gaussian'\nsigma = 1e-3\ncount = 1",
+    "[[fault]]\nmodel = 'bit-flip'\ntarget = 'activation'\ncount = 1\nlifetime = 'transient'",
+];
+
+#[test]
+fn proofs_on_the_digits_change_no_record() {
+    for fault in FAULTS {
+        let share = check(&digits_model(), 60, &format!("trials.count = 60\n{fault}"));
+        println!("{fault}: {share:.3}");
+        assert!(share > 0.2, "{fault}: {share}");
+    }
+}
+
+fn built(architecture: &Architecture, seed: u64) -> Model {
+    let network: Network = randomised(architecture.build().expect("sound"), seed);
+    Model { network, preprocessing: Preprocessing::default() }
+}
+
+#[test]
+fn proofs_on_other_networks_change_no_record() {
+    let input = vec![1, 8, 8];
+    let residual = Architecture {
+        input: input.clone(),
+        widths: vec![3, 4, 6],
+        shortcut: Shortcut::B,
+        ..Architecture::new(Family::CifarResnet(8))
+    };
+    let mlp = Architecture { input: input.clone(), widths: vec![20, 12], ..Architecture::new(Family::Mlp) };
+    let tanh = Architecture { nonlinearity: Nonlinearity::Tanh, ..mlp.clone() };
+    let padded = Architecture { shortcut: Shortcut::A, ..residual.clone() };
+    let mut shares = Vec::new();
+    for (seed, architecture) in (0..).zip([residual, mlp, tanh, padded]) {
+        let model = built(&architecture, seed);
+        for fault in FAULTS.iter().filter(|fault| !fault.contains("bias") || seed == 1 || seed == 2) {
+            shares.push(check(&model, 12, &format!("trials.count = 40\n{fault}")));
+        }
+    }
+    println!("{shares:.3?}");
+    assert!(shares.iter().filter(|share| **share > 0.1).count() >= 8, "{shares:?}");
+}
+
+#[test]
+fn stored_formats_and_recorded_confidences_take_no_shortcuts_they_must_not() {
+    // Rounding to a grid takes differences apart: nothing behind it bounds what is before it.
+    let stored = "trials.count = 40\n[[storage]]\ntarget = 'activation'\nformat = 'f8e4m3'\n[[fault]]\nmodel = 'bit-flip'\ncount = 1";
+    check(&digits_model(), 40, stored);
+    let spec = campaign("trials.count = 4\n[[fault]]\nmodel = 'bit-flip'\ncount = 1");
+    assert!(spec.record.confidence);
+    let (model, data) = (digits_model(), digits_images(20));
+    let campaign = bind(&spec, &model, &data).expect("it fits");
+    for record in run(&campaign, &campaign.golden(&Silent), ProofPolicy::Always) {
+        assert_eq!(record.masked_proven, 0);
+        assert!(record.outcomes.masked_exact.is_some());
+    }
+}
