@@ -151,10 +151,22 @@ fn check(toml: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(records.len(), trials.len());
     for (record, trial) in records.iter().zip(&trials) {
         let Outcomes {
-            images, correct, golden_correct, masked, masked_exact, sdc, sdc5, sdc10, sdc20, critical, due,
+            images,
+            correct,
+            golden_correct,
+            masked,
+            masked_exact,
+            sdc,
+            sdc5,
+            sdc10,
+            sdc20,
+            critical,
+            due,
         } = record.outcomes;
         prop_assert_eq!((images, masked + sdc + due, record.trial), (8, 8, trial.id));
-        prop_assert!(masked_exact <= Some(masked) && sdc5 <= sdc && sdc20 <= sdc10 && sdc10 <= Some(masked + sdc));
+        prop_assert!(
+            masked_exact <= Some(masked) && sdc5 <= sdc && sdc20 <= sdc10 && sdc10 <= Some(masked + sdc)
+        );
         prop_assert_eq!(golden_correct, bound.golden_correct(&golden, trial.condition));
         prop_assert!(critical <= golden_correct && correct + critical >= golden_correct);
         prop_assert_eq!(record.predictions.as_ref().map(Vec::len), Some(8));

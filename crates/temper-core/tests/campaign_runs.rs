@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Silent, bind, campaign, chain, digits_images, digits_model, run};
 use temper_core::analysis::{SummaryOptions, summarise};
 use temper_core::campaign::{
-    Campaign, CampaignError, CampaignInfo, CampaignSpec, Condition, Observer, Outcomes, RunError, RunOptions, Swept, SweptValue,
-    Trial, TrialRecord,
+    Campaign, CampaignError, CampaignInfo, CampaignSpec, Condition, Observer, Outcomes, RunError, RunOptions,
+    Swept, SweptValue, Trial, TrialRecord,
 };
 use temper_core::data::{Dataset, Split};
 use temper_core::network::Model;
@@ -170,12 +170,18 @@ fn blocks(
     let golden = campaign.golden(&Silent);
     let mut sizes = Vec::new();
     let mut expected = trials.iter().map(|trial| trial.id);
-    let stopped = campaign.run(&golden, trials.iter().copied(), &RunOptions::default(), watch, |block: Vec<TrialRecord>| {
-        assert!(block.iter().all(|record| Some(record.trial) == expected.next()), "in the given order");
-        assert!(block.iter().all(|record| record.cpu_seconds >= 0.0 && record.cpu_seconds.is_finite()));
-        sizes.push(block.len());
-        if sizes.len() == limit { ControlFlow::Break(limit) } else { ControlFlow::Continue(()) }
-    });
+    let stopped = campaign.run(
+        &golden,
+        trials.iter().copied(),
+        &RunOptions::default(),
+        watch,
+        |block: Vec<TrialRecord>| {
+            assert!(block.iter().all(|record| Some(record.trial) == expected.next()), "in the given order");
+            assert!(block.iter().all(|record| record.cpu_seconds >= 0.0 && record.cpu_seconds.is_finite()));
+            sizes.push(block.len());
+            if sizes.len() == limit { ControlFlow::Break(limit) } else { ControlFlow::Continue(()) }
+        },
+    );
     (sizes, stopped.expect("enough memory"))
 }
 

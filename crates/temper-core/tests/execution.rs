@@ -74,7 +74,14 @@ fn check_striking(network: &Network) {
         let mut origins = Origins::default();
         origins.add_parameter(&program, &weights, id, index);
         let untouched = &mut |_: TapId, _: usize, _: Extent, _: &mut [f32]| unreachable!("no taps");
-        program.run_faulty(&weights, &origins, &[0, 1], Beside { golden: &golden, proofs: None }, &mut faulty, untouched);
+        program.run_faulty(
+            &weights,
+            &origins,
+            &[0, 1],
+            Beside { golden: &golden, proofs: None },
+            &mut faulty,
+            untouched,
+        );
         let mut parameters = network.tensors().clone();
         if let Some(tensor) = parameters.get_mut(&path) {
             tensor.data_mut()[index] = before + 0.75;
@@ -90,7 +97,14 @@ fn check_striking(network: &Network) {
             assert_eq!(bits(output), bits(&expected[place]), "{path}, image {image}");
         }
         weights.set(id, index, before);
-        program.run_faulty(&weights, &origins, &[0, 1], Beside { golden: &golden, proofs: None }, &mut faulty, untouched);
+        program.run_faulty(
+            &weights,
+            &origins,
+            &[0, 1],
+            Beside { golden: &golden, proofs: None },
+            &mut faulty,
+            untouched,
+        );
         assert!((0..images).all(|image| faulty.output(&program, image).is_none()), "{path} put back");
     }
 }

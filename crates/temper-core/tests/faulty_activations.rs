@@ -50,7 +50,9 @@ fn campaigns_equal_brute_force_image_by_image() {
     }
     let Outcomes { masked, masked_exact, sdc, sdc5, sdc20, critical, due, .. } = all;
     assert!(
-        [masked, masked_exact.unwrap_or(0), sdc, sdc5, sdc20.unwrap_or(0), critical, due].iter().all(|count| *count > 20),
+        [masked, masked_exact.unwrap_or(0), sdc, sdc5, sdc20.unwrap_or(0), critical, due]
+            .iter()
+            .all(|count| *count > 20),
         "{all:?}"
     );
 }

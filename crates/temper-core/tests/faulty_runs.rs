@@ -118,14 +118,21 @@ fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
         let expected = full_run(&program, &struck, &input, Some(&faults));
         let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
         let origins = faults.origins(&program, &weights);
-        program.run_faulty(&struck, &origins, &images, Beside { golden: &golden, proofs: None }, &mut faulty, &mut |tap, image, differs, values| {
-            differs.for_each_run(shapes[tap.0], |start, len| store(&mut values[start..][..len]));
-            let mine = faults.strikes[tap.0].iter().filter(|strike| strike.0 == image);
-            mine.fold(differs, |all, &(_, place, value)| {
-                values[place] = value;
-                all.union(Extent::cell(shapes[tap.0], place))
-            })
-        });
+        program.run_faulty(
+            &struck,
+            &origins,
+            &images,
+            Beside { golden: &golden, proofs: None },
+            &mut faulty,
+            &mut |tap, image, differs, values| {
+                differs.for_each_run(shapes[tap.0], |start, len| store(&mut values[start..][..len]));
+                let mine = faults.strikes[tap.0].iter().filter(|strike| strike.0 == image);
+                mine.fold(differs, |all, &(_, place, value)| {
+                    values[place] = value;
+                    all.union(Extent::cell(shapes[tap.0], place))
+                })
+            },
+        );
         for image in images {
             let golden_output = &golden.output(&program)[image * len..][..len];
             let output = faulty.output(&program, image);

@@ -6,9 +6,7 @@ pub mod support;
 
 use support::networks::{bits, every_operator, inputs, randomised, zoo};
 use support::{digits_images, digits_model};
-use temper_core::execution::{
-    Program, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with,
-};
+use temper_core::execution::{Program, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with};
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_core::network::{GraphDescription, Network, NodeId};
 

@@ -52,7 +52,8 @@ fn run_avx2(job: &mut Job<'_>) {
 impl Job<'_> {
     #[inline(always)]
     fn run(&mut self) {
-        let ConvShape { input: [channels, height, width], kernel, stride, padding, dilation, .. } = *self.shape;
+        let ConvShape { input: [channels, height, width], kernel, stride, padding, dilation, .. } =
+            *self.shape;
         let [out_height, out_width] = self.shape.output();
         let plane = out_height * out_width;
         let per_group = channels / self.shape.groups;

@@ -50,7 +50,10 @@ fn a_campaign_is_planned_run_shown_and_exported() {
     let csv = temper(&["campaign", "export", &records, "--format", "csv"]).out;
     let mut lines = csv.lines();
     let header = lines.next().expect("a header");
-    assert!(header.starts_with("trial,condition,count,draw,faults,images,correct,golden_correct,accuracy"), "{header}");
+    assert!(
+        header.starts_with("trial,condition,count,draw,faults,images,correct,golden_correct,accuracy"),
+        "{header}"
+    );
     let first: Vec<&str> = lines.next().expect("a trial").split(',').collect();
     assert_eq!(first[..6], ["0", "0", "0", "0", "0", "100"]);
     let json = temper(&["campaign", "export", &records, "--format", "json"]).json();

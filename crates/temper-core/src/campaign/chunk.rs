@@ -171,7 +171,8 @@ impl Chunk<'_> {
     /// Runs one trial and compares every output with the golden one.
     fn run_trial(&self, armed: &Armed, worker: &mut Worker) -> Part {
         let began = Instant::now();
-        let mut part = Part { outcomes: Outcomes::new(self.campaign.records_confidence()), ..Part::default() };
+        let mut part =
+            Part { outcomes: Outcomes::new(self.campaign.records_confidence()), ..Part::default() };
         let images = armed.images_in(self.images.clone());
         if armed.changes_nothing() {
             images.iter().for_each(|&image| self.classify(image, &Output::Golden, &mut part));
@@ -217,7 +218,10 @@ impl Chunk<'_> {
         self.campaign.inputs.fill(images.iter().copied(), whole.input_mut(program, images.len()));
         program.run_with(&worker.weights, whole, &mut self.variant.touch(struck));
         let outputs = whole.output(program).chunks_exact(program.output_len());
-        images.iter().zip(outputs).for_each(|(&image, output)| self.classify(image, &Output::Logits(output), part));
+        images
+            .iter()
+            .zip(outputs)
+            .for_each(|(&image, output)| self.classify(image, &Output::Logits(output), part));
     }
 
     fn run_beside_golden(&self, armed: &Armed, images: &[usize], worker: &mut Worker, part: &mut Part) {
@@ -252,8 +256,12 @@ impl Chunk<'_> {
                 })
             })
             .collect();
-        let to_run: Vec<usize> =
-            images.iter().zip(&masked).filter(|(_, masked)| !**masked).map(|(&image, _)| self.place(image)).collect();
+        let to_run: Vec<usize> = images
+            .iter()
+            .zip(&masked)
+            .filter(|(_, masked)| !**masked)
+            .map(|(&image, _)| self.place(image))
+            .collect();
         let mut touch = variant.touch_images(struck);
         let beside = Beside { golden, proofs };
         program.run_faulty(weights, &origins, &to_run, beside, faulty, &mut touch);

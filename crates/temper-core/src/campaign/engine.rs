@@ -230,7 +230,8 @@ impl Campaign<'_> {
         observer: &dyn Observer,
         state: &mut State,
     ) -> Vec<Part> {
-        let manners = (0..self.variants.len()).map(|number| self.manner(number, trials, options, state)).collect();
+        let manners =
+            (0..self.variants.len()).map(|number| self.manner(number, trials, options, state)).collect();
         let State { workers, margins, chunk, .. } = &*state;
         let sites = trials.iter().map(|armed| armed.faults.transient_sites_per_image()).max().unwrap_or(0);
         let block = Block {
@@ -290,7 +291,8 @@ impl Campaign<'_> {
     ) -> Vec<Part> {
         let mut parts = vec![Part::default(); range.len()];
         for (number, variant) in self.variants.iter().enumerate() {
-            let is_mine = |place: &usize| self.variant_number(block.trials[range.start + place].trial) == number;
+            let is_mine =
+                |place: &usize| self.variant_number(block.trials[range.start + place].trial) == number;
             let mine: Vec<usize> = (0..range.len()).filter(is_mine).collect();
             if mine.is_empty() {
                 continue;
@@ -347,10 +349,7 @@ impl Block<'_> {
         let mut tasks = Vec::new();
         for first in (0..images).step_by(size) {
             for trial in (0..self.trials.len()).step_by(share) {
-                tasks.push((
-                    first..images.min(first + size),
-                    trial..self.trials.len().min(trial + share),
-                ));
+                tasks.push((first..images.min(first + size), trial..self.trials.len().min(trial + share)));
             }
         }
         tasks

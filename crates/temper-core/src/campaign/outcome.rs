@@ -185,7 +185,10 @@ mod tests {
     fn a_weaker_top_class_is_masked_but_its_confidence_counts() {
         // Softmax of the golden top class: 1 / (1 + e^−4 + 5 e^−5) = 0.9505; of 3.5 against 1 and five zeros: 0.8076, down 15 %.
         let faulty = outcomes([3.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
-        assert_eq!((faulty.masked, faulty.masked_exact, faulty.sdc10, faulty.sdc20), (1, Some(0), Some(1), Some(0)));
+        assert_eq!(
+            (faulty.masked, faulty.masked_exact, faulty.sdc10, faulty.sdc20),
+            (1, Some(0), Some(1), Some(0))
+        );
         // Of 3.0: 0.7214, down 24 %.
         let faulty = outcomes([3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], 0);
         assert_eq!((faulty.sdc10, faulty.sdc20), (Some(1), Some(1)));

@@ -5,7 +5,9 @@
 //! the box is drawn closer around what really differs, bit for bit. Where nothing differs (a ReLU, a rounding or a pooling has masked
 //! it) the image is done with that value, and where no value differs any more, with the run.
 
-use temper_kernels::{IntegerScratch, Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d};
+use temper_kernels::{
+    IntegerScratch, Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d,
+};
 
 use super::extent::Extent;
 use super::masking::{Masking, MaskingBatch};
@@ -36,7 +38,13 @@ enum Origin {
 
 impl Origins {
     /// Adds a struck value of a parameter: it changes one channel of its step's output.
-    pub fn add_parameter(&mut self, program: &Program, weights: &Weights, parameter: super::ParameterId, index: usize) {
+    pub fn add_parameter(
+        &mut self,
+        program: &Program,
+        weights: &Weights,
+        parameter: super::ParameterId,
+        index: usize,
+    ) {
         let origin = match weights.channel_of(parameter, index) {
             Some(channel) => Origin::Channels(channel, channel + 1),
             None => Origin::All,
@@ -188,7 +196,9 @@ impl Held {
         }
         let start = image * golden.len();
         let data = &mut self.data[start..][..golden.len()];
-        written.for_each_run(shape, |offset, len| data[offset..][..len].copy_from_slice(&golden[offset..][..len]));
+        written.for_each_run(shape, |offset, len| {
+            data[offset..][..len].copy_from_slice(&golden[offset..][..len])
+        });
     }
 }
 
@@ -244,7 +254,9 @@ impl Program {
         let shape = self.values[step.output].shape;
         let (origin, touched) = match origins.at(index) {
             // A linear layer over several rows has its features elsewhere.
-            Some(Origin::Channels(..)) if matches!(step.op, StepOp::Linear { .. }) && shape[1..] != [1, 1] => {
+            Some(Origin::Channels(..))
+                if matches!(step.op, StepOp::Linear { .. }) && shape[1..] != [1, 1] =>
+            {
                 (Extent::full(shape), false)
             }
             Some(Origin::Channels(low, high)) => (Extent::new([low..high, 0..shape[1], 0..shape[2]]), false),
@@ -409,9 +421,11 @@ impl Program {
                 let input = read(0);
                 elementwise(output, &|start, count, out| out.copy_from_slice(&input[start..][..count]));
             }
-            StepOp::MaxPool(pool) => planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
-                max_pool2d(pool, input, out);
-            }),
+            StepOp::MaxPool(pool) => {
+                planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
+                    max_pool2d(pool, input, out);
+                })
+            }
             StepOp::AvgPool { shape: pool, count_include_pad } => {
                 planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
                     avg_pool2d(pool, *count_include_pad, input, out);

@@ -10,13 +10,7 @@ use super::program::{Step, StepOp};
 impl Step {
     /// The outputs that may change when `changed` of input number `input` does, given the shapes of that input and of the output: a
     /// box around them, and all of the output where nothing better is known.
-    pub(super) fn reach(
-        &self,
-        input: usize,
-        changed: Extent,
-        from: [usize; 3],
-        to: [usize; 3],
-    ) -> Extent {
+    pub(super) fn reach(&self, input: usize, changed: Extent, from: [usize; 3], to: [usize; 3]) -> Extent {
         let full = Extent::full(to);
         match &self.op {
             // The second input is the residual.

@@ -266,7 +266,9 @@ impl Codec {
                 self.each_channel(first, values, |grid, values| grid.store(self.codes, values));
             }
             NumberFormat::Sint(_) => {
-                self.each_channel(first, values, |grid, values| grid.store_sign_magnitude(self.codes.high, values));
+                self.each_channel(first, values, |grid, values| {
+                    grid.store_sign_magnitude(self.codes.high, values)
+                });
             }
             NumberFormat::Binary => self.each_channel(first, values, Grid::store_binary),
         }

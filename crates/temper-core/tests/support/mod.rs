@@ -10,7 +10,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use temper_core::Tensor;
-use temper_core::campaign::{Campaign, CampaignError, CampaignSpec, Golden, Observer, RunOptions, Trial, TrialRecord};
+use temper_core::campaign::{
+    Campaign, CampaignError, CampaignSpec, Golden, Observer, RunOptions, Trial, TrialRecord,
+};
 use temper_core::data::{Dataset, Split, digits};
 use temper_core::execution::{ParameterId, Weights};
 use temper_core::fault::{Fault, FaultError, FaultSpec, Number};

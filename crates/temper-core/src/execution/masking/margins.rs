@@ -45,7 +45,8 @@ impl Margins {
             }
             if let Some(sensitivity) = sensitivity {
                 for (later, own) in later.iter_mut().zip(&own[index]) {
-                    let squares = own.iter().zip(&sensitivity.all).map(|(own, weight)| (own * weight).powi(2));
+                    let squares =
+                        own.iter().zip(&sensitivity.all).map(|(own, weight)| (own * weight).powi(2));
                     // Of the golden run and of the faulty one.
                     *later += 2.0 * squares.sum::<f64>().sqrt();
                 }
@@ -169,7 +170,8 @@ impl Rounding<'_> {
                 self.value(self.step.output, image).iter().map(|x| 2.0 * ROUNDOFF * magnitude(x)).collect()
             }
             StepOp::AvgPool { shape, count_include_pad } => {
-                let magnitudes: Vec<f32> = self.value(self.step.inputs[0], image).iter().map(|x| x.abs()).collect();
+                let magnitudes: Vec<f32> =
+                    self.value(self.step.inputs[0], image).iter().map(|x| x.abs()).collect();
                 let mut means = vec![0.0; self.program.values[self.step.output].len];
                 avg_pool2d(shape, *count_include_pad, &magnitudes, &mut means);
                 let chain = (shape.kernel[0] * shape.kernel[1] + 2) as f64 * ROUNDOFF;

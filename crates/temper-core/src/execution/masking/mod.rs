@@ -89,7 +89,13 @@ impl Masking {
     }
 }
 
-fn term(program: &Program, weights: &Weights, parameter: ParameterId, index: usize, value: f32) -> Option<Term> {
+fn term(
+    program: &Program,
+    weights: &Weights,
+    parameter: ParameterId,
+    index: usize,
+    value: f32,
+) -> Option<Term> {
     let place = weights.places[parameter.0];
     let (step, own) = (&program.steps[place.step], &weights.steps[place.step]);
     let channel = weights.channel_of(parameter, index)?;

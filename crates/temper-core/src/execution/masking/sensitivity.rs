@@ -25,8 +25,7 @@ impl Sensitivity {
     }
 
     fn scaled(&self, factor: impl Fn(usize) -> f64) -> Self {
-        let scaled =
-            |values: &[f64]| values.iter().enumerate().map(|(i, value)| value * factor(i)).collect();
+        let scaled = |values: &[f64]| values.iter().enumerate().map(|(i, value)| value * factor(i)).collect();
         Self { all: scaled(&self.all), one: scaled(&self.one) }
     }
 
@@ -175,7 +174,8 @@ impl Backward<'_> {
             Kernel { outputs, inputs: features, size: [1, 1], dilation: [1, 1], plane: [1, 1], values };
         let of_feature = Self::through(&kernel);
         let per_channel = features / from[0];
-        let channels = |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
+        let channels =
+            |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
         Some(Sensitivity {
             all: channels(&of_feature.all, |all| all.iter().copied().fold(0.0, f64::max)),
             // The norm of a matrix is at most the root of the sum of its columns' squares.
@@ -187,7 +187,8 @@ impl Backward<'_> {
     fn weighted(&self, rows: usize) -> Vec<f64> {
         let product = self.weights.product.as_ref().expect("packed with its step");
         let columns = product.columns();
-        let scale = |row: usize| self.weights.batch_norm.as_ref().map_or(1.0, |norm| f64::from(norm.scale[row]));
+        let scale =
+            |row: usize| self.weights.batch_norm.as_ref().map_or(1.0, |norm| f64::from(norm.scale[row]));
         let factor: Vec<f64> = (0..rows).map(|row| self.output.all[row] * scale(row)).collect();
         let weight = |i: usize| f64::from(product.get(i)) * factor[i / columns];
         (0..rows * columns).map(weight).collect()

@@ -87,9 +87,10 @@ impl Kernel {
             })
             .collect();
         let sums = self.values.chunks_exact(taps.len()).map(|values| {
-            values.iter().zip(&taps).fold((0.0, 0.0), |(re, im), (value, (cos, sin))| {
-                (re + value * cos, im - value * sin)
-            })
+            values
+                .iter()
+                .zip(&taps)
+                .fold((0.0, 0.0), |(re, im), (value, (cos, sin))| (re + value * cos, im - value * sin))
         });
         let (re, im) = sums.unzip();
         Matrix { columns: self.inputs, re, im }
@@ -173,7 +174,8 @@ impl Matrix {
     /// The Gram matrix of the columns: A*·A up to conjugation, which changes no norm.
     fn gram_of_columns(&self, rows: usize) -> Self {
         let transposed = |values: &[f64]| -> Vec<f64> {
-            let places = (0..self.columns).flat_map(|column| (0..rows).map(move |row| row * self.columns + column));
+            let places =
+                (0..self.columns).flat_map(|column| (0..rows).map(move |row| row * self.columns + column));
             places.map(|place| values[place]).collect()
         };
         Self { columns: rows, re: transposed(&self.re), im: transposed(&self.im) }.gram_of_rows(self.columns)
@@ -221,7 +223,8 @@ mod tests {
                 let mut row = vec![0.0; kernel.inputs * h * w];
                 for input in 0..kernel.inputs {
                     for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
-                        let (Some(iy), Some(ix)) = ((y + ky).checked_sub(kh - 1), (x + kx).checked_sub(kw - 1))
+                        let (Some(iy), Some(ix)) =
+                            ((y + ky).checked_sub(kh - 1), (x + kx).checked_sub(kw - 1))
                         else {
                             continue;
                         };

@@ -10,7 +10,8 @@ use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::Args;
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, ProofPolicy, RunOptions, Schedule, Shard, Trial,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, ProofPolicy, RunOptions, Schedule, Shard,
+    Trial,
 };
 
 use super::spec::SpecArgs;
@@ -66,7 +67,7 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
     let (dir, seconds) = args.threads.install(|| {
         let campaign = loaded.campaign()?;
-let EngineArgs { memory, verify, no_proofs } = args.engine;
+        let EngineArgs { memory, verify, no_proofs } = args.engine;
         let proofs = if no_proofs { ProofPolicy::Never } else { ProofPolicy::WhereTheyPay };
         let options = RunOptions { memory: memory.as_u64(), verify, proofs };
         let began = Instant::now();
