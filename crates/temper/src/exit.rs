@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use temper_core::campaign::RunError;
 use thiserror::Error;
 
 /// What was asked for is done.
@@ -86,6 +87,8 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         INCOMPLETE
     } else if error.is::<NotMet>() {
         NOT_MET
+    } else if matches!(error.downcast_ref(), Some(RunError::Mismatch(_))) {
+        BUG
     } else {
         BAD_INPUT
     };

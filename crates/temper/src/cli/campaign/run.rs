@@ -111,12 +111,17 @@ pub(crate) fn run_campaign(
     let mut recorded = done.keys().filter_map(|&id| plan.find(id)).filter(&mine).count() as u64;
     let mut choices = Choices::default();
     let mut log = None;
+    let (mut proven, mut inferences) = (0, 0);
     // Trials come in rounds; draws that stop by precision up to the next look, then what that says.
     loop {
         let schedule = info.schedule(&done);
         let pending: Vec<Trial> = schedule.pending().filter(&mine).take(ROUND).collect();
         choices.note(&info, &schedule);
         if pending.is_empty() {
+            if proven > 0 {
+                let (proven, inferences) = (grouped(proven), grouped(inferences));
+                eprintln!("{proven} of {inferences} inferences ended early: their answer is proven");
+            }
             return Ok(dir);
         }
         if recorded > 0 && log.is_none() {
@@ -127,11 +132,13 @@ pub(crate) fn run_campaign(
             Some(log) => log,
             none => none.insert(dir.begin_attempt(shard, &attempt_name())?),
         };
-        let inferences = pending.iter().fold(0u64, |sum, trial| sum.saturating_add(trial.images));
-        let bar = Inferences::new("campaign", inferences);
+        let planned = pending.iter().fold(0u64, |sum, trial| sum.saturating_add(trial.images));
+        let bar = Inferences::new("campaign", planned);
         let failed = campaign.run(&golden, pending, options, &bar, |records| match log.append(&records) {
             Ok(()) => {
                 recorded += records.len() as u64;
+                proven += records.iter().map(|record| record.masked_proven).sum::<u64>();
+                inferences += records.iter().map(|record| record.outcomes.images).sum::<u64>();
                 done.extend(records.into_iter().map(|record| (record.trial, record)));
                 ControlFlow::Continue(())
             }
