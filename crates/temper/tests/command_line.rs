@@ -91,6 +91,28 @@ fn thread_counts_change_nothing() {
 }
 
 #[test]
+fn memory_verification_and_proofs_change_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (spec, plain) = digits_campaign(dir.path(), CAMPAIGN);
+    assert_eq!(temper(&["campaign", "run", &spec, "-o", &plain]).code, 0);
+    let records = temper(&["campaign", "export", &plain]).out;
+    for (name, options) in [
+        ("small", ["--memory", "2MiB", "--verify", "0"]),
+        ("verified", ["--memory", "1GiB", "--verify", "1"]),
+        ("whole", ["--no-proofs", "--verify", "0.5", "--json"]),
+    ] {
+        let output = dir.path().join(name).to_string_lossy().into_owned();
+        let run = temper(&[&["campaign", "run", &spec, "-o", &output], &options[..]].concat());
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert_eq!(temper(&["campaign", "export", &output]).out, records, "{name}");
+    }
+    let output = dir.path().join("tiny").to_string_lossy().into_owned();
+    refused(&["campaign", "run", &spec, "-o", &output, "--memory", "1KiB"], 3, &["1024", "allow more memory"]);
+    refused(&["campaign", "run", &spec, "-o", &output, "--memory", "much"], 2, &["--memory"]);
+    refused(&["campaign", "run", &spec, "-o", &output, "--verify", "1.5"], 2, &["a share from 0 to 1"]);
+}
+
+#[test]
 fn a_killed_campaign_goes_on_to_the_same_records() {
     let dir = tempfile::tempdir().expect("a folder");
     let long = CAMPAIGN.replace("count = 4", "count = 400").replace("limit = 100", "limit = 300");

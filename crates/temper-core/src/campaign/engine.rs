@@ -16,6 +16,7 @@ use super::record::TrialRecord;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Variant};
 use super::verify::Mismatch;
+use crate::execution::Masking;
 
 /// The fault-free runs, one for every way the conditions store the network.
 #[derive(Debug, Clone)]
@@ -105,6 +106,9 @@ struct Block<'a> {
 /// Proofs pay once trials have cost so many runs of every image; what they need costs about twelve, once.
 const PROOFS_WORTH: f64 = 20.0;
 
+/// One part of the memory in so many is for what proofs need.
+const PROOFS_SHARE: u64 = 4;
+
 /// What a run keeps from block to block.
 struct State {
     workers: Workers,
@@ -178,9 +182,13 @@ impl Campaign<'_> {
     /// Images that run together: what the memory holds of golden and faulty activations for every thread.
     fn chunk(&self, memory: u64, threads: usize) -> Result<usize, RunError> {
         let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
-        let needed = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
-        match memory / needed.max(1) {
-            0 => Err(RunError::Memory { threads, needed, given: memory }),
+        let together = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
+        // The rest is for proofs.
+        match (memory - memory / PROOFS_SHARE) / together.max(1) {
+            0 => {
+                let needed = (together * PROOFS_SHARE).div_ceil(PROOFS_SHARE - 1);
+                Err(RunError::Memory { threads, needed, given: memory })
+            }
             images => Ok((images as usize).min(MOST_IMAGES)),
         }
     }
@@ -274,8 +282,10 @@ impl Campaign<'_> {
         if saved <= 1.0 && !always && !mine().any(|armed| armed.anew) {
             return Manner::Whole;
         }
+        let kept = |masking: &Masking| (masking.bytes_per_image(&variant.program) * self.images()) as u64;
+        let fits = |masking: &Masking| kept(masking) <= options.memory / PROOFS_SHARE / self.variants.len() as u64;
         let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && *left > PROOFS_WORTH);
-        let proofs = pays && !self.records_confidence() && variant.masking().is_some();
+        let proofs = pays && !self.records_confidence() && variant.masking().is_some_and(fits);
         Manner::BesideGolden { proofs }
     }
 

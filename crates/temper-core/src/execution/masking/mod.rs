@@ -16,7 +16,7 @@ mod spectral;
 use self::margins::{Distances, Margins};
 use self::sensitivity::{ROUNDOFF, Sensitivities};
 use super::extent::Extent;
-use super::program::{Program, StepOp};
+use super::program::{Program, Step, StepOp};
 use super::run::Workspace;
 use super::taps::TapId;
 use super::weights::{Field, ParameterId, Weights};
@@ -60,6 +60,14 @@ impl Masking {
     /// Whether anything can be proven at all.
     pub fn is_useful(&self, program: &Program) -> bool {
         program.steps.iter().any(|step| self.sensitivities.of_value[step.output].is_some())
+    }
+
+    /// The bytes that a [`MaskingBatch`] takes for each image.
+    pub fn bytes_per_image(&self, program: &Program) -> usize {
+        let bounded = |step: &&Step| self.sensitivities.of_value[step.output].is_some();
+        let channels = |step: &Step| program.values[step.output].shape[0];
+        let own: usize = program.steps.iter().filter(bounded).map(channels).sum();
+        (own + 2 * program.steps.len() + program.output_len()) * size_of::<f64>()
     }
 
     /// Looks at the golden run of some images, at the price of some ten runs.
