@@ -16,9 +16,6 @@ fn main() {
     // Cargo passes `--bench`.
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     for isa in Isa::available() {
-        if std::env::var("ONLY").is_ok_and(|only| only != format!("{isa:?}")) {
-            continue;
-        }
         let peak = peak(isa);
         println!("{isa:?}: peak {peak:.1} GFLOP/s");
         let show =

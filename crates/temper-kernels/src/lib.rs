@@ -4,13 +4,24 @@
 //!
 //! 1. **One arithmetic on every machine.** A convolution's or linear layer's output is a chain of *fused* multiply-adds over its
 //!    inputs in the order of the weight's memory (`[in_channels, kh, kw]`), starting from zero. AVX-512, AVX2 and the portable
-//!    path therefore give the same bits; only speed differs. Exponentials come from one library, not from the system's. (On processors without fused multiply-add — `x86-64` before 2013 —
-//!    it is emulated, exactly and slowly.)
+//!    path therefore give the same bits; only speed differs. So do outputs computed alone ([`conv2d_regions`]) and with all
+//!    others. Exponentials come from one library, not from the system's. (On processors without fused multiply-add — `x86-64`
+//!    before 2013 — it is emulated, exactly and slowly.)
 //! 2. **Nothing is special-cased by value.** Infinities, NaN and subnormal numbers, which faults make, go through the same
 //!    arithmetic as all others; padding is zeros that are multiplied like any input, so an infinite weight makes NaN there.
+//!    Subnormal numbers are never flushed to zero: that is a setting of the processor, which not every path could share.
+//!    Measured on an Intel processor of 2023 (64 → 64 channels, 8 × 8, 3 × 3): one subnormal weight costs about 5 %, but inputs
+//!    that are all subnormal make the layer about 300 times slower. A network whose activations all vanish is that slow until a
+//!    bias or batch norm ends it.
 //! 3. **NaN is never lost**: ReLU, clipping and max-pooling propagate it.
 //!
-//! Principal types: [`PackedWeights`], [`ConvShape`], [`Epilogue`], [`Scratch`].
+//! # How a product is computed
+//! A *tile* of outputs keeps its sums in registers while it goes through all taps (`tile`). Its vectors lie in one of two ways: one
+//! pixel of many channels, which needs inputs one at a time wherever they are, or neighbouring pixels of one channel, which
+//! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. Inputs are copied into `planes` with
+//! their padding first, an image or a few at a time, so that every tap lies at a constant distance. `store` applies the epilogue.
+//!
+//! Principal types: [`PackedWeights`], [`ConvShape`], [`Region`], [`Epilogue`], [`Scratch`].
 
 mod aligned;
 mod conv;
@@ -43,13 +54,11 @@ pub use partial_sums::conv2d_partial_sums;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
 pub use region::Region;
 
-use aligned::Aligned;
-
 /// Memory that kernels need while they run; kept between calls so that it is allocated once.
 #[derive(Debug, Default, Clone)]
 pub struct Scratch {
     /// Inputs with their padding around them.
-    planes: Aligned,
+    planes: aligned::Aligned,
     /// Distances of a convolution's or linear layer's inputs from the first.
     taps: Vec<usize>,
     /// Outputs that are computed together.

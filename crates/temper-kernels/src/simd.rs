@@ -131,16 +131,21 @@ impl Simd for Portable {
 pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "the processor's features are known at run time only; vector loads and stores take pointers"
-)]
 mod x86 {
     // SAFETY of all blocks below: the types are used only in functions that enable the features, which run only where
     // `PackedWeights::new` has checked that the processor has them; pointers are good by the callers' promises.
-    #![expect(clippy::undocumented_unsafe_blocks, reason = "one comment for all, above")]
+    #![expect(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "one comment for all, above")]
 
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __m256, __m256i, __m512, __mmask16, _CMP_NLE_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps,
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps,
+        _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd,
+        _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_castpd512_pd256,
+        _mm512_castps_pd, _mm512_cmp_ps_mask, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_permutex2var_pd,
+        _mm512_set1_ps, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_shuffle_ps, _mm512_storeu_ps,
+        _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    };
 
     use super::Simd;
 
@@ -204,8 +209,8 @@ mod x86 {
                 let halves = [quads_512(&columns[..4]), quads_512(&columns[4..])];
                 let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
                 let high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-                for i in 0..4 {
-                    let (a, b) = (_mm512_castps_pd(halves[0][i]), _mm512_castps_pd(halves[1][i]));
+                for (i, (a, b)) in halves[0].into_iter().zip(halves[1]).enumerate() {
+                    let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
                     for (first, order) in [(i, low), (8 + i, high)] {
                         let pair = _mm512_permutex2var_pd(a, order, b);
                         let upper = _mm512_extractf64x4_pd::<1>(pair);
@@ -235,6 +240,7 @@ mod x86 {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "at most sixteen lanes")]
     fn first_lanes(count: usize) -> __mmask16 {
         ((1u32 << count) - 1) as __mmask16
     }
@@ -302,8 +308,7 @@ mod x86 {
         fn transpose(columns: &[__m256; 8], rows: &mut [[f32; 8]; 16]) {
             unsafe {
                 let halves = [quads_256(&columns[..4]), quads_256(&columns[4..])];
-                for i in 0..4 {
-                    let (a, b) = (halves[0][i], halves[1][i]);
+                for (i, (a, b)) in halves[0].into_iter().zip(halves[1]).enumerate() {
                     _mm256_storeu_ps(rows[i].as_mut_ptr(), _mm256_permute2f128_ps::<0x20>(a, b));
                     _mm256_storeu_ps(rows[i + 4].as_mut_ptr(), _mm256_permute2f128_ps::<0x31>(a, b));
                 }

@@ -75,9 +75,10 @@ fn check_conv(shape: &ConvShape, images: usize, regions: &[Region], seed: u64, w
     let residual = values(len, seed + 5, wild);
     let epilogue = Epilogue {
         bias: Some(&per_channel[0]),
-        affine: (seed % 2 == 0).then_some((&per_channel[1], &per_channel[2])),
-        residual: (seed % 3 == 0).then_some(&residual),
-        activation: [Activation::Relu, Activation::Identity, Activation::LeakyRelu(0.1)][seed as usize % 3],
+        affine: seed.is_multiple_of(2).then_some((&per_channel[1], &per_channel[2])),
+        residual: seed.is_multiple_of(3).then_some(&residual),
+        activation: [Activation::Relu, Activation::Identity, Activation::LeakyRelu(0.1)]
+            [usize::from(seed.is_multiple_of(5)) + usize::from(seed.is_multiple_of(7))],
     };
     for isa in Isa::available() {
         let rows = shape.out_channels / shape.groups;
