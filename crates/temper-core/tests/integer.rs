@@ -243,7 +243,7 @@ fn every_image_equals_plain_sums_of_stored_codes() {
 
 fn image(inputs: &Inputs<'_>, number: usize) -> Vec<f32> {
     let mut image = vec![0.0; inputs.dataset().shape().iter().product()];
-    inputs.fill(number..number + 1, &mut image);
+    inputs.fill(number..=number, &mut image);
     image
 }
 

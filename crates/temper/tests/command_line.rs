@@ -107,7 +107,11 @@ fn memory_verification_and_proofs_change_nothing() {
         assert_eq!(temper(&["campaign", "export", &output]).out, records, "{name}");
     }
     let output = dir.path().join("tiny").to_string_lossy().into_owned();
-    refused(&["campaign", "run", &spec, "-o", &output, "--memory", "1KiB"], 3, &["1024", "allow more memory"]);
+    refused(
+        &["campaign", "run", &spec, "-o", &output, "--memory", "1KiB"],
+        3,
+        &["1024", "allow more memory"],
+    );
     refused(&["campaign", "run", &spec, "-o", &output, "--memory", "much"], 2, &["--memory"]);
     refused(&["campaign", "run", &spec, "-o", &output, "--verify", "1.5"], 2, &["a share from 0 to 1"]);
 }

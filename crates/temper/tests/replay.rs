@@ -9,6 +9,7 @@ use support::{digits_campaign, temper};
 
 /// Flips in quantised weights, with upsets of activations drawn anew for every image.
 const MIXED: &str = r#"seed = 5
+record.confidence = true
 [model]
 file = "digits-cnn.safetensors"
 [data]

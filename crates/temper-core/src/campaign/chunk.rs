@@ -58,7 +58,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Adds what came of the same trial on later images.
-    pub(super) fn extend(&mut self, other: Self) {
+    pub(super) fn extend(&mut self, other: &Self) {
         self.outcomes += other.outcomes;
         self.cpu_seconds += other.cpu_seconds;
         self.faults += other.faults;
@@ -81,10 +81,13 @@ pub(super) enum Manner {
 
 /// What proofs need of images, by stored network and chunk: found once, however many blocks of trials there are.
 #[derive(Default)]
-pub(super) struct MarginCache(Mutex<HashMap<(usize, Range<usize>), Arc<MaskingBatch>>>);
+pub(super) struct MarginCache(Mutex<HashMap<ChunkKey, Arc<MaskingBatch>>>);
+
+/// A stored network's number, and images.
+type ChunkKey = (usize, Range<usize>);
 
 impl MarginCache {
-    fn get(&self, key: (usize, Range<usize>), find: impl FnOnce() -> MaskingBatch) -> Arc<MaskingBatch> {
+    fn get(&self, key: ChunkKey, find: impl FnOnce() -> MaskingBatch) -> Arc<MaskingBatch> {
         let known = |cache: &Self| cache.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         // Found outside of the lock; two threads may do the same work once.
         known(self).unwrap_or_else(|| {
@@ -175,7 +178,9 @@ impl Chunk<'_> {
             Part { outcomes: Outcomes::new(self.campaign.records_confidence()), ..Part::default() };
         let images = armed.images_in(self.images.clone());
         if armed.changes_nothing() {
-            images.iter().for_each(|&image| self.classify(image, &Output::Golden, &mut part));
+            for &image in &images {
+                self.classify(image, &Output::Golden, &mut part);
+            }
         } else if armed.anew {
             self.run_anew(armed, &images, worker, &mut part);
         } else if self.manner == Manner::Whole {

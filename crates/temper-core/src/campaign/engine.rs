@@ -260,7 +260,7 @@ impl Campaign<'_> {
         let mut whole = vec![Part::default(); trials.len()];
         // In the order of the images, so that predictions are too.
         for ((_, range), parts) in tasks.iter().zip(parts) {
-            whole[range.clone()].iter_mut().zip(parts).for_each(|(whole, part)| whole.extend(part));
+            whole[range.clone()].iter_mut().zip(&parts).for_each(|(whole, part)| whole.extend(part));
         }
         whole
     }
@@ -283,7 +283,8 @@ impl Campaign<'_> {
             return Manner::Whole;
         }
         let kept = |masking: &Masking| (masking.bytes_per_image(&variant.program) * self.images()) as u64;
-        let fits = |masking: &Masking| kept(masking) <= options.memory / PROOFS_SHARE / self.variants.len() as u64;
+        let fits =
+            |masking: &Masking| kept(masking) <= options.memory / PROOFS_SHARE / self.variants.len() as u64;
         let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && *left > PROOFS_WORTH);
         let proofs = pays && !self.records_confidence() && variant.masking().is_some_and(fits);
         Manner::BesideGolden { proofs }

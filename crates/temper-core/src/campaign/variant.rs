@@ -145,7 +145,7 @@ impl Variant {
             let tensor = self.memory.tensor(id);
             let shape = self.program.tap_shape(tap);
             differs.for_each_run(shape, |start, len| {
-                tensor.codec().store_from(start, &mut values[start..][..len])
+                tensor.codec().store_from(start, &mut values[start..][..len]);
             });
             // One entry for all images, or one for each.
             let Some(sites) = by_tensor[image % by_tensor.len()].get(&id) else { return differs };

@@ -46,8 +46,8 @@ fn is_chosen(trial: u64, share: f64) -> bool {
 impl Campaign<'_> {
     /// Runs a share of the trials by brute force and compares every image's top class.
     pub(super) fn verify(&self, armed: &[Armed], parts: &[Part], share: f64) -> Result<(), Mismatch> {
-        let chosen = armed.iter().zip(parts).filter(|(armed, _)| is_chosen(armed.trial.id, share));
-        chosen.map(|(armed, part)| self.verify_trial(armed, part)).collect()
+        let mut chosen = armed.iter().zip(parts).filter(|(armed, _)| is_chosen(armed.trial.id, share));
+        chosen.try_for_each(|(armed, part)| self.verify_trial(armed, part))
     }
 
     fn verify_trial(&self, armed: &Armed, part: &Part) -> Result<(), Mismatch> {

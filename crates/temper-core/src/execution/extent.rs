@@ -21,6 +21,7 @@ impl Extent {
     }
 
     /// The box of these channels, rows and columns; nothing if one of the ranges is empty.
+    #[expect(clippy::needless_pass_by_value, reason = "ranges are made where they are given")]
     pub fn new(ranges: [Range<usize>; 3]) -> Self {
         if ranges.iter().any(Range::is_empty) {
             return Self::EMPTY;

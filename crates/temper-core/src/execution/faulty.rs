@@ -197,7 +197,7 @@ impl Held {
         let start = image * golden.len();
         let data = &mut self.data[start..][..golden.len()];
         written.for_each_run(shape, |offset, len| {
-            data[offset..][..len].copy_from_slice(&golden[offset..][..len])
+            data[offset..][..len].copy_from_slice(&golden[offset..][..len]);
         });
     }
 }
@@ -424,7 +424,7 @@ impl Program {
             StepOp::MaxPool(pool) => {
                 planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
                     max_pool2d(pool, input, out);
-                })
+                });
             }
             StepOp::AvgPool { shape: pool, count_include_pad } => {
                 planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {

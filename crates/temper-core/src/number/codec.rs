@@ -267,7 +267,7 @@ impl Codec {
             }
             NumberFormat::Sint(_) => {
                 self.each_channel(first, values, |grid, values| {
-                    grid.store_sign_magnitude(self.codes.high, values)
+                    grid.store_sign_magnitude(self.codes.high, values);
                 });
             }
             NumberFormat::Binary => self.each_channel(first, values, Grid::store_binary),

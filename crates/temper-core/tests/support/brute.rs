@@ -149,7 +149,7 @@ pub fn output(
 ) -> Vec<f32> {
     let (program, weights) = Program::compile_integer(&struck(memory, sites), &[], memory.taps(), integer);
     let mut workspace = Workspace::new(&program);
-    inputs.fill(image..image + 1, workspace.input_mut(&program, 1));
+    inputs.fill(image..=image, workspace.input_mut(&program, 1));
     let of_tensor = by_tensor(sites);
     program.run_with(&weights, &mut workspace, &mut |tap, values| {
         let id = memory.at_tap(tap);

@@ -22,7 +22,7 @@ fn records(count: u64) -> Records {
             masked: 5,
             sdc: 2,
             due: 1,
-            ..Outcomes::default()
+            ..Outcomes::new(true)
         },
         predictions: None,
         masked_proven: 0,
