@@ -112,7 +112,9 @@ fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) -> f64 {
     let images = (100_000_000 / (shape.out_channels * height * width * taps)).clamp(4, 16);
     let mut input = ordinary(images * channels * h * w);
     if let Values::SubnormalInputs = values {
-        input.iter_mut().for_each(|x| *x *= f32::MIN_POSITIVE / 4.0);
+        for x in &mut input {
+            *x *= f32::MIN_POSITIVE / 4.0;
+        }
     }
     let mut weights = PackedWeights::new(isa, &ordinary(shape.out_channels * taps), shape.groups, rows, taps);
     if let Values::OneSubnormalWeight = values {
