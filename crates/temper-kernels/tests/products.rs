@@ -47,17 +47,44 @@ fn check_conv(shape: &ConvShape, images: usize, seed: u64, wild: bool) {
     let rows = shape.out_channels / shape.groups;
     let input = values(images * channels * h * w, seed, wild);
     let weights = values(shape.out_channels * columns, seed + 1, wild);
-    let expected = bits(&reference_conv(shape, images, &input, &weights));
-    for isa in Isa::available() {
-        let packed = PackedWeights::new(isa, &weights, shape.groups, rows, columns);
-        let mut output = vec![f32::NAN; expected.len()];
-        let mut scratch = Scratch::default();
-        conv2d(shape, images, &input, &packed, &Epilogue::default(), &mut output, &mut scratch);
-        // An identity epilogue adds a bias of zero, which turns -0.0 into 0.0.
-        let expected: Vec<u32> =
-            expected.iter().map(|&b| if b == (-0.0f32).to_bits() { 0 } else { b }).collect();
-        assert_eq!(bits(&output), expected, "{isa:?} {shape:?}");
+    let sums = reference_conv(shape, images, &input, &weights);
+    let [bias, scale, shift] = [2, 3, 4].map(|i| values(shape.out_channels, seed + i, false));
+    let residual = values(sums.len(), seed + 5, wild);
+    let activations = [Activation::Identity, Activation::Relu, Activation::Clip { min: -1.0, max: 1.0 }];
+    let plain = Epilogue::default();
+    let full = Epilogue {
+        bias: Some(&bias),
+        affine: seed.is_multiple_of(3).then_some((&scale, &shift)),
+        residual: seed.is_multiple_of(2).then_some(&residual),
+        activation: activations[usize::from(seed.is_multiple_of(5)) + usize::from(!wild)],
+    };
+    for epilogue in [plain, full] {
+        let expected = bits(&finish(shape, &sums, &epilogue));
+        for isa in Isa::available() {
+            let packed = PackedWeights::new(isa, &weights, shape.groups, rows, columns);
+            let mut output = vec![f32::NAN; expected.len()];
+            conv2d(shape, images, &input, &packed, &epilogue, &mut output, &mut Scratch::default());
+            assert_eq!(bits(&output), expected, "{isa:?} {shape:?}");
+        }
     }
+}
+
+/// The epilogue, value by value.
+fn finish(shape: &ConvShape, sums: &[f32], epilogue: &Epilogue<'_>) -> Vec<f32> {
+    let [oh, ow] = shape.output();
+    let each = |(at, &sum): (usize, &f32)| {
+        let channel = at / (oh * ow) % shape.out_channels;
+        // No bias is a bias of zero, which turns -0.0 into 0.0.
+        let mut x = sum + epilogue.bias.map_or(0.0, |bias| bias[channel]);
+        if let Some((scale, shift)) = epilogue.affine {
+            x = x.mul_add(scale[channel], shift[channel]);
+        }
+        if let Some(residual) = epilogue.residual {
+            x += residual[at];
+        }
+        epilogue.activation.apply(x)
+    };
+    sums.iter().enumerate().map(each).collect()
 }
 
 proptest! {

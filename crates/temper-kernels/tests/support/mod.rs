@@ -44,7 +44,8 @@ pub(crate) fn conv_shapes() -> impl Strategy<Value = (ConvShape, usize)> {
     (
         1..4usize,
         1..6usize,
-        1..12usize,
+        // Up to three of the widest vectors of channels.
+        prop_oneof![1..12usize, 12..50usize],
         pair(1, 12),
         pair(1, 5),
         pair(1, 4),
