@@ -11,7 +11,7 @@ use super::engine::Observer;
 use super::outcome::Outcomes;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Struck, Variant};
-use crate::execution::{Beside, Faulty, MaskingBatch, Origins, Weights, Workspace, top_class};
+use crate::execution::{Beside, Faulty, MaskingBatch, Origins, Weights, Workspace, chunk_size, top_class};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
 
 /// What each thread needs of its own to run one stored network.
@@ -185,7 +185,7 @@ impl Chunk<'_> {
             self.run_anew(armed, &images, worker, &mut part);
         } else if self.manner == Manner::Whole {
             strike(&armed.changes, &mut worker.weights);
-            for images in images.chunks(self.most) {
+            for images in images.chunks(self.most.min(chunk_size(&self.variant.program))) {
                 self.run_whole(armed, images, worker, &mut part);
             }
             undo(&armed.changes, &self.variant.weights, &mut worker.weights);

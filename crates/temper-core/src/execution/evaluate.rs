@@ -10,7 +10,7 @@ use super::weights::Weights;
 use crate::data::{Dataset, Inputs};
 
 /// Bytes of activations that one thread works on at a time.
-const CHUNK_BYTES: usize = 32 << 20;
+const CHUNK_BYTES: usize = 12 << 20;
 
 /// The network has another number of outputs than the data has classes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

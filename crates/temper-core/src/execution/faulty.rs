@@ -5,106 +5,14 @@
 //! the box is drawn closer around what really differs, bit for bit. Where nothing differs (a ReLU, a rounding or a pooling has masked
 //! it) the image is done with that value, and where no value differs any more, with the run.
 
-use temper_kernels::{
-    IntegerScratch, Region, Scratch, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d,
-};
-
 use super::extent::Extent;
 use super::masking::{Masking, MaskingBatch};
-use super::program::{Program, Step, StepId, StepOp};
-use super::run::{Workspace, compute, product, sized};
+use super::origins::{Origin, Origins};
+use super::partial::{Buffers, Partial};
+use super::program::{Program, StepId, StepOp};
+use super::run::{Workspace, sized};
 use super::taps::TapId;
 use super::weights::{StepWeights, Weights};
-
-/// Where a trial's faults enter the network.
-#[derive(Debug, Clone, Default)]
-pub struct Origins {
-    /// By step, in their order.
-    steps: Vec<(StepId, Origin)>,
-    /// For each image of the batch, the steps of the taps at which it is struck, ascending; `None` if all are struck alike.
-    of_image: Option<Vec<Vec<StepId>>>,
-}
-
-/// What of a step's output faults may change at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// Output channels, the last excluded: their parameters are struck.
-    Channels(usize, usize),
-    /// All of it.
-    All,
-    /// What the touch says: activations are struck.
-    Tap,
-}
-
-impl Origins {
-    /// Adds a struck value of a parameter: it changes one channel of its step's output.
-    pub fn add_parameter(
-        &mut self,
-        program: &Program,
-        weights: &Weights,
-        parameter: super::ParameterId,
-        index: usize,
-    ) {
-        let origin = match weights.channel_of(parameter, index) {
-            Some(channel) => Origin::Channels(channel, channel + 1),
-            None => Origin::All,
-        };
-        self.add(program.step_of(parameter), origin);
-    }
-
-    /// Adds a tap whose touch strikes.
-    pub fn add_tap(&mut self, program: &Program, tap: TapId) {
-        self.add(program.step_of_tap(tap), Origin::Tap);
-    }
-
-    /// Says for each image of the batch at which taps it is struck, where images are struck differently.
-    pub fn set_image_taps(&mut self, program: &Program, taps: impl Iterator<Item = Vec<TapId>>) {
-        let steps = taps.map(|taps| {
-            let mut steps: Vec<StepId> = taps.into_iter().map(|tap| program.step_of_tap(tap)).collect();
-            steps.sort_unstable();
-            steps
-        });
-        self.of_image = Some(steps.collect());
-    }
-
-    fn add(&mut self, step: StepId, origin: Origin) {
-        match self.steps.binary_search_by_key(&step, |(step, _)| *step) {
-            Err(place) => self.steps.insert(place, (step, origin)),
-            Ok(place) => {
-                let known = &mut self.steps[place].1;
-                *known = match (*known, origin) {
-                    (Origin::Channels(low, high), Origin::Channels(first, end)) => {
-                        Origin::Channels(low.min(first), high.max(end))
-                    }
-                    (known, origin) if known == origin => known,
-                    _ => Origin::All,
-                };
-            }
-        }
-    }
-
-    /// The first step that faults change; `None` if they change nothing.
-    pub fn first(&self) -> Option<StepId> {
-        self.steps.first().map(|(step, _)| *step)
-    }
-
-    /// The last step at which faults enter an image.
-    fn last(&self, image: usize) -> Option<StepId> {
-        let Some(of_image) = &self.of_image else { return self.steps.last().map(|(step, _)| *step) };
-        let parameters = self.steps.iter().rev().find(|(_, origin)| *origin != Origin::Tap);
-        parameters.map(|(step, _)| *step).max(of_image[image].last().copied())
-    }
-
-    /// Whether an image is struck at the tap of a step.
-    fn strikes(&self, image: usize, step: usize) -> bool {
-        self.of_image.as_ref().is_none_or(|of_image| of_image[image].binary_search(&StepId(step)).is_ok())
-    }
-
-    fn at(&self, step: usize) -> Option<Origin> {
-        let place = self.steps.binary_search_by_key(&StepId(step), |(step, _)| *step).ok()?;
-        Some(self.steps[place].1)
-    }
-}
 
 /// What proofs of masking need: of the network, and of the images.
 pub type Proofs<'a> = (&'a Masking, &'a MaskingBatch);
@@ -136,19 +44,17 @@ pub struct Faulty {
     /// For each image, whether it left because its top class provably stays.
     proven: Vec<bool>,
     todo: Vec<(usize, Extent)>,
-    regions: Vec<Region>,
-    scratch: Scratch,
-    integer_scratch: IntegerScratch,
+    buffers: Buffers,
 }
 
 /// One value of a faulty run.
 #[derive(Debug, Clone, Default)]
-struct Held {
-    data: Vec<f32>,
+pub(super) struct Held {
+    pub(super) data: Vec<f32>,
     /// For each image, outside of which box `data` holds the golden values.
     written: Vec<Extent>,
     /// For each image, outside of which box this run's values are the golden ones.
-    differs: Vec<Extent>,
+    pub(super) differs: Vec<Extent>,
 }
 
 impl Faulty {
@@ -300,7 +206,9 @@ impl Program {
         for &(image, extent) in &faulty.todo {
             held.restore(image, shape, &expected[image * len..][..len], extent);
         }
-        self.compute_part(step, weights, golden, faulty, &mut held.data);
+        let Faulty { values, todo, buffers, .. } = faulty;
+        let partial = Partial { program: self, step, weights, golden, values, todo };
+        partial.compute(&mut held.data[..golden.images() * len], buffers);
         for &(image, extent) in &faulty.todo {
             let values = &mut held.data[image * len..][..len];
             let mut extent = extent;
@@ -327,116 +235,6 @@ impl Program {
             if held.differs[image].is_empty() {
                 let golden = &golden.value(self, input)[image * value.len..][..value.len];
                 held.restore(image, value.shape, golden, Extent::EMPTY);
-            }
-        }
-    }
-
-    /// Computes the planned part of a step's output.
-    fn compute_part(
-        &self,
-        step: &Step,
-        weights: &StepWeights,
-        golden: &Workspace,
-        faulty: &mut Faulty,
-        output: &mut [f32],
-    ) {
-        let Faulty { values, todo, regions, scratch, integer_scratch, .. } = faulty;
-        let (values, todo) = (&*values, &*todo);
-        let read = |number: usize| {
-            let input = step.inputs[number];
-            let golden_everywhere = todo.iter().all(|&(image, _)| values[input].differs[image].is_empty());
-            if golden_everywhere {
-                golden.value(self, input)
-            } else {
-                &values[input].data[..golden.images() * self.values[input].len]
-            }
-        };
-        let (shape, len) = (self.values[step.output].shape, self.values[step.output].len);
-        let aligned = step.inputs.iter().all(|&input| self.values[input].shape == shape);
-        let output = &mut output[..golden.images() * len];
-        let mut list = || {
-            regions.clear();
-            regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
-        };
-        // Element by element, `with` being told where a run starts and how long it is.
-        let elementwise = |output: &mut [f32], with: &dyn Fn(usize, usize, &mut [f32])| {
-            for &(image, extent) in todo {
-                extent.for_each_run(shape, |offset, count| {
-                    let start = image * len + offset;
-                    with(start, count, &mut output[start..][..count]);
-                });
-            }
-        };
-        if let Some(product) = &weights.integer {
-            let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(read).collect();
-            if todo.len() == golden.images() {
-                product.run(&step.op, weights, &|number| inputs[number], output, integer_scratch);
-                return;
-            }
-            for &(image, _) in todo {
-                let own = |number: usize| of_image(inputs[number], image, golden.images());
-                let output = &mut output[image * len..][..len];
-                product.run(&step.op, weights, &own, output, integer_scratch);
-            }
-            return;
-        }
-        match &step.op {
-            StepOp::Conv { shape, residual, activation } => {
-                list();
-                let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
-                conv2d_regions(shape, golden.images(), read(0), product, &epilogue, output, regions, scratch);
-            }
-            StepOp::Linear { residual, activation } if shape[1..] == [1, 1] => {
-                list();
-                let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
-                linear_regions(read(0), product, &epilogue, output, regions, scratch);
-            }
-            StepOp::BatchNorm { plane } if aligned => {
-                let norm = weights.batch_norm.as_ref().expect("packed with its step");
-                let input = read(0);
-                elementwise(output, &|start, count, out| {
-                    let channel = start / plane % norm.scale.len();
-                    let (scale, shift) = (&norm.scale[channel..=channel], &norm.shift[channel..=channel]);
-                    affine(count, scale, shift, &input[start..][..count], out);
-                });
-            }
-            StepOp::Activation(activation) if aligned => {
-                let input = read(0);
-                elementwise(output, &|start, count, out| {
-                    out.copy_from_slice(&input[start..][..count]);
-                    temper_kernels::activate(*activation, out);
-                });
-            }
-            StepOp::Add(None) | StepOp::Mul(None) if aligned => {
-                let (a, b) = (read(0), read(1));
-                let is_sum = matches!(step.op, StepOp::Add(_));
-                elementwise(output, &|start, count, out| {
-                    let operands = a[start..][..count].iter().zip(&b[start..][..count]);
-                    for (out, (a, b)) in out.iter_mut().zip(operands) {
-                        *out = if is_sum { a + b } else { a * b };
-                    }
-                });
-            }
-            StepOp::Tap(_) if aligned => {
-                let input = read(0);
-                elementwise(output, &|start, count, out| out.copy_from_slice(&input[start..][..count]));
-            }
-            StepOp::MaxPool(pool) => {
-                planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
-                    max_pool2d(pool, input, out);
-                });
-            }
-            StepOp::AvgPool { shape: pool, count_include_pad } => {
-                planes(todo, pool.input, pool.output, read(0), output, len, &|input, out| {
-                    avg_pool2d(pool, *count_include_pad, input, out);
-                });
-            }
-            _ => {
-                let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(read).collect();
-                for &(image, _) in todo {
-                    let own = |number: usize| of_image(inputs[number], image, golden.images());
-                    compute(step, 1, weights, &own, &mut output[image * len..][..len], scratch);
-                }
             }
         }
     }
@@ -471,30 +269,5 @@ impl Program {
                 faulty.open[image] -= u32::from(!faulty.values[input].differs[image].is_empty());
             }
         }
-    }
-}
-
-/// The part of a batch's values that belongs to one image.
-fn of_image(values: &[f32], image: usize, images: usize) -> &[f32] {
-    let len = values.len() / images;
-    &values[image * len..][..len]
-}
-
-/// Pools whole planes of the channels that each image needs.
-fn planes(
-    todo: &[(usize, Extent)],
-    from: [usize; 2],
-    to: [usize; 2],
-    input: &[f32],
-    output: &mut [f32],
-    len: usize,
-    pool: &dyn Fn(&[f32], &mut [f32]),
-) {
-    let (from, to) = (from[0] * from[1], to[0] * to[1]);
-    let channels = len / to;
-    for &(image, extent) in todo {
-        let range = extent.axis(0);
-        let first = image * channels + range.start;
-        pool(&input[first * from..][..range.len() * from], &mut output[first * to..][..range.len() * to]);
     }
 }

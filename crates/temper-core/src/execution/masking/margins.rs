@@ -197,8 +197,8 @@ impl Rounding<'_> {
                 (f64::from(norm.scale[channel]).abs(), f64::from(norm.shift[channel]).abs())
             });
             let residual = residual.map_or(0.0, |residual| f64::from(residual[place]).abs());
-            let chain = f64::from(partial) + 3.0 * (f64::from(sum) + bias);
-            ROUNDOFF * (scale * chain + 3.0 * (shift + residual)) + SUBNORMAL
+            let chain = f64::from(partial) + 4.0 * (f64::from(sum) + bias);
+            ROUNDOFF * (scale * chain + 3.0 * (shift + residual)) + SUBNORMAL * (1.0 + scale)
         };
         sums.iter().zip(&partial).enumerate().map(error).collect()
     }

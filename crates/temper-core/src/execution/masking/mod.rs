@@ -13,6 +13,8 @@ mod margins;
 mod sensitivity;
 mod spectral;
 
+use temper_kernels::PackedWeights;
+
 use self::margins::{Distances, Margins};
 use self::sensitivity::{ROUNDOFF, Sensitivities};
 use super::extent::Extent;
@@ -36,6 +38,8 @@ pub struct MaskingBatch(Margins);
 #[derive(Debug, Clone)]
 pub struct Source {
     step: usize,
+    /// Length of the step's chains.
+    taps: usize,
     terms: Vec<Term>,
 }
 
@@ -85,7 +89,10 @@ impl Masking {
         let mut source: Option<Source> = None;
         for (parameter, index, value) in changes {
             let step = program.step_of(parameter).0;
-            let known = source.get_or_insert_with(|| Source { step, terms: Vec::new() });
+            let known = source.get_or_insert_with(|| {
+                let taps = weights.steps[step].product.as_ref().map_or(0, PackedWeights::columns);
+                Source { step, taps, terms: Vec::new() }
+            });
             if known.step != step {
                 return None;
             }
@@ -137,7 +144,8 @@ impl MaskingBatch {
         let Some(sensitivity) = &masking.sensitivities.of_value[step.output] else { return false };
         let (from, to) = (&program.values[step.inputs[0]], &program.values[step.output]);
         let input = &golden.value(program, step.inputs[0])[image * from.len..][..from.len];
-        let chain = 1.0 + (from.len + 16) as f64 * ROUNDOFF;
+        // Every later partial sum differs as much.
+        let chain = 1.0 + (source.taps + 16) as f64 * ROUNDOFF;
         let bound: f64 = source
             .terms
             .iter()

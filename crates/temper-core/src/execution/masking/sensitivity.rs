@@ -98,8 +98,16 @@ fn last_layer(program: &Program, weights: &Weights) -> Option<usize> {
         StepOp::Linear { residual: false, activation: Activation::Identity }
     );
     let is_vector = program.values[program.output].shape[1..] == [1, 1];
-    let floats = weights.steps[made].product.is_some();
-    (plain && floats && is_vector && made + 1 == program.steps.len()).then_some(made)
+    (plain && is_bounded(&weights.steps[made]) && is_vector && made + 1 == program.steps.len())
+        .then_some(made)
+}
+
+/// Chains longer than this are not analysed: the rounding of their partial sums' magnitudes would no longer be small.
+const MOST_TAPS: usize = 100_000;
+
+/// Whether a product is one of floats (integers round to their grids) in chains that are short enough.
+fn is_bounded(weights: &StepWeights) -> bool {
+    weights.product.as_ref().is_some_and(|product| product.columns() <= MOST_TAPS)
 }
 
 /// One step, from its output's sensitivity to its inputs'.
@@ -118,8 +126,7 @@ impl Backward<'_> {
         let from = shape(self.step.inputs[0]);
         let same = || self.step.inputs.iter().map(|&input| (shape(input) == to).then(|| self.output.clone()));
         match &self.step.op {
-            // Steps computed in integers round to their grids.
-            StepOp::Conv { .. } | StepOp::Linear { .. } if self.weights.product.is_none() => {
+            StepOp::Conv { .. } | StepOp::Linear { .. } if !is_bounded(self.weights) => {
                 self.step.inputs.iter().map(|_| None).collect()
             }
             StepOp::Conv { shape, activation, .. } if is_contraction(*activation) => {
@@ -144,7 +151,8 @@ impl Backward<'_> {
                 // ‖mean‖² ≤ ‖Δ‖² / count for each window.
                 let padded = pool.padding != [0; 4];
                 let count = if padded { 1 } else { pool.kernel[0] * pool.kernel[1] };
-                vec![Some(self.output.scaled(|_| (overlap(pool) / count as f64).sqrt()))]
+                let chain = 1.0 + (pool.kernel[0] * pool.kernel[1] + 2) as f64 * ROUNDOFF;
+                vec![Some(self.output.scaled(|_| chain * (overlap(pool) / count as f64).sqrt()))]
             }
             _ => self.step.inputs.iter().map(|_| None).collect(),
         }

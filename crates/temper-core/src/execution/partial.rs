@@ -1,0 +1,171 @@
+//! Part of a step's output.
+
+use temper_kernels::{
+    IntegerScratch, Region, Scratch, activate, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d,
+};
+
+use super::extent::Extent;
+use super::faulty::Held;
+use super::program::{Program, Step, StepOp};
+use super::run::{Workspace, compute, product};
+use super::weights::StepWeights;
+
+/// What a faulty run needs of memory while it computes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Buffers {
+    regions: Vec<Region>,
+    scratch: Scratch,
+    integer: IntegerScratch,
+}
+
+/// One step of a faulty run, and which part of its output each image needs.
+pub(super) struct Partial<'a> {
+    pub(super) program: &'a Program,
+    pub(super) step: &'a Step,
+    pub(super) weights: &'a StepWeights,
+    pub(super) golden: &'a Workspace,
+    pub(super) values: &'a [Held],
+    pub(super) todo: &'a [(usize, Extent)],
+}
+
+impl<'a> Partial<'a> {
+    /// An input of the step, right for the images that are to be computed.
+    fn read(&self, number: usize) -> &'a [f32] {
+        let input = self.step.inputs[number];
+        let held = &self.values[input];
+        if self.todo.iter().all(|&(image, _)| held.differs[image].is_empty()) {
+            self.golden.value(self.program, input)
+        } else {
+            &held.data[..self.golden.images() * self.program.values[input].len]
+        }
+    }
+
+    /// Computes the part, and nothing else of `output`, but for values that come out golden.
+    ///
+    /// **Shapes**: `output` `[images, …]`, of the whole batch.
+    pub(super) fn compute(&self, output: &mut [f32], buffers: &mut Buffers) {
+        let Self { step, weights, golden, todo, .. } = *self;
+        let to = self.program.values[step.output].shape;
+        if weights.integer.is_some() {
+            self.in_integers(output, buffers);
+            return;
+        }
+        let aligned = step.inputs.iter().all(|&input| self.program.values[input].shape == to);
+        let Buffers { regions, scratch, .. } = buffers;
+        regions.clear();
+        match &step.op {
+            StepOp::Conv { shape, residual, activation } => {
+                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
+                let input = self.read(0);
+                conv2d_regions(shape, golden.images(), input, product, &epilogue, output, regions, scratch);
+            }
+            StepOp::Linear { residual, activation } if to[1..] == [1, 1] => {
+                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
+                linear_regions(self.read(0), product, &epilogue, output, regions, scratch);
+            }
+            StepOp::MaxPool(pool) => {
+                let [from, to] = [pool.input, pool.output].map(|[height, width]| height * width);
+                self.planes(from, to, output, &|input, out| max_pool2d(pool, input, out));
+            }
+            StepOp::AvgPool { shape: pool, count_include_pad } => {
+                let [from, to] = [pool.input, pool.output].map(|[height, width]| height * width);
+                self.planes(from, to, output, &|input, out| {
+                    avg_pool2d(pool, *count_include_pad, input, out);
+                });
+            }
+            op if aligned && is_elementwise(op) => self.elementwise(output),
+            _ => self.images(output, scratch),
+        }
+    }
+
+    fn in_integers(&self, output: &mut [f32], buffers: &mut Buffers) {
+        let Self { step, weights, golden, todo, .. } = *self;
+        let Some(product) = &weights.integer else { return };
+        let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(|number| self.read(number)).collect();
+        if todo.len() == golden.images() {
+            product.run(&step.op, weights, &|number| inputs[number], output, &mut buffers.integer);
+            return;
+        }
+        let len = output.len() / golden.images();
+        for &(image, _) in todo {
+            let own = |number: usize| of_image(inputs[number], image, golden.images());
+            product.run(&step.op, weights, &own, &mut output[image * len..][..len], &mut buffers.integer);
+        }
+    }
+
+    /// Operators of single values, run by run.
+    fn elementwise(&self, output: &mut [f32]) {
+        let Self { step, weights, .. } = *self;
+        let shape = self.program.values[step.output].shape;
+        let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(|number| self.read(number)).collect();
+        let len: usize = shape.iter().product();
+        let mut run = |start: usize, count: usize| {
+            let out = &mut output[start..][..count];
+            let a = &inputs[0][start..][..count];
+            match &step.op {
+                StepOp::BatchNorm { plane } => {
+                    let norm = weights.batch_norm.as_ref().expect("packed with its step");
+                    let channel = start / plane % norm.scale.len();
+                    affine(count, &norm.scale[channel..=channel], &norm.shift[channel..=channel], a, out);
+                }
+                StepOp::Add(_) | StepOp::Mul(_) => {
+                    let is_sum = matches!(step.op, StepOp::Add(_));
+                    for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(&inputs[1][start..])) {
+                        *out = if is_sum { a + b } else { a * b };
+                    }
+                }
+                op => {
+                    out.copy_from_slice(a);
+                    if let StepOp::Activation(activation) = op {
+                        activate(*activation, out);
+                    }
+                }
+            }
+        };
+        for &(image, extent) in self.todo {
+            extent.for_each_run(shape, |offset, count| run(image * len + offset, count));
+        }
+    }
+
+    /// Pools whole planes of the channels that each image needs.
+    fn planes(&self, from: usize, to: usize, output: &mut [f32], pool: &dyn Fn(&[f32], &mut [f32])) {
+        let input = self.read(0);
+        let channels = self.program.values[self.step.output].len / to;
+        for &(image, extent) in self.todo {
+            let range = extent.axis(0);
+            let first = image * channels + range.start;
+            let input = &input[first * from..][..range.len() * from];
+            pool(input, &mut output[first * to..][..range.len() * to]);
+        }
+    }
+
+    /// Whole images, one after another.
+    fn images(&self, output: &mut [f32], scratch: &mut Scratch) {
+        let inputs: Vec<&[f32]> = (0..self.step.inputs.len()).map(|number| self.read(number)).collect();
+        let images = self.golden.images();
+        let len = output.len() / images;
+        for &(image, _) in self.todo {
+            let own = |number: usize| of_image(inputs[number], image, images);
+            compute(self.step, 1, self.weights, &own, &mut output[image * len..][..len], scratch);
+        }
+    }
+}
+
+fn is_elementwise(op: &StepOp) -> bool {
+    matches!(
+        op,
+        StepOp::BatchNorm { .. }
+            | StepOp::Activation(_)
+            | StepOp::Add(None)
+            | StepOp::Mul(None)
+            | StepOp::Tap(_)
+    )
+}
+
+/// The part of a batch's values that belongs to one image.
+fn of_image(values: &[f32], image: usize, images: usize) -> &[f32] {
+    let len = values.len() / images;
+    &values[image * len..][..len]
+}
