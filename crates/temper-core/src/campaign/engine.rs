@@ -186,7 +186,8 @@ impl Campaign<'_> {
         // The rest is for proofs.
         match (memory - memory / PROOFS_SHARE) / together.max(1) {
             0 => {
-                let needed = (together * PROOFS_SHARE).div_ceil(PROOFS_SHARE - 1);
+                // The least memory of which that rest is as much.
+                let needed = together + (together - 1) / (PROOFS_SHARE - 1);
                 Err(RunError::Memory { threads, needed, given: memory })
             }
             images => Ok((images as usize).min(MOST_IMAGES)),
