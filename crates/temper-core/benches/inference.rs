@@ -2,33 +2,18 @@
 //!
 //! `cargo bench -p temper-core`
 
+mod common;
+
+use common::network;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use temper_core::execution::{Beside, Faulty, Origins, ParameterId, Program, Weights, Workspace};
-use temper_core::network::zoo::{Architecture, Family};
 use temper_core::network::{Network, NodeId, Op};
 
 const IMAGES: usize = 64;
 
 fn main() {
     divan::main();
-}
-
-/// A network whose weights are not zero, so that no multiplication is by a constant.
-fn network(family: Family, widths: &[usize]) -> Network {
-    let blank = Architecture { widths: widths.to_vec(), ..Architecture::new(family) }
-        .build()
-        .expect("a sound architecture");
-    let mut parameters = blank.tensors().clone();
-    for (path, tensor) in &mut parameters {
-        let fan_in: usize = tensor.shape().iter().skip(1).product();
-        if path.ends_with("weight") && tensor.shape().len() > 1 {
-            for (i, value) in tensor.data_mut().iter_mut().enumerate() {
-                *value = ((i * 2_654_435_761 % 1000) as f32 / 500.0 - 1.0) / (fan_in as f32).sqrt();
-            }
-        }
-    }
-    blank.with_parameters(parameters).expect("the same shapes")
 }
 
 fn loaded(network: &Network) -> (Program, Weights, Workspace) {
@@ -43,8 +28,7 @@ fn loaded(network: &Network) -> (Program, Weights, Workspace) {
 
 #[divan::bench(args = ["mlp", "lenet5", "resnet20", "resnet18"], sample_count = 10, sample_size = 1)]
 fn golden(bencher: Bencher<'_, '_>, name: &str) {
-    let widths: &[usize] = if name == "mlp" { &[300, 100] } else { &[] };
-    let network = network(name.parse().expect("a known family"), widths);
+    let network = network(name);
     let (program, weights, mut workspace) = loaded(&network);
     bencher.counter(ItemsCount::new(IMAGES)).bench_local(|| {
         program.run(&weights, &mut workspace);
@@ -55,7 +39,7 @@ fn golden(bencher: Bencher<'_, '_>, name: &str) {
 /// One struck weight in the given layer of ResNet-20: only what lies behind it is computed.
 #[divan::bench(args = ["conv1", "layer1.2.conv2", "layer2.2.conv2", "layer3.2.conv2", "fc"], sample_count = 10, sample_size = 1)]
 fn faulty(bencher: Bencher<'_, '_>, layer: &str) {
-    let network = network(Family::CifarResnet(20), &[]);
+    let network = network("resnet20");
     let (program, mut weights, golden) = loaded(&network);
     let is_weight =
         |id: NodeId| network.node(id).name == layer && !matches!(network.node(id).op, Op::BatchNorm { .. });

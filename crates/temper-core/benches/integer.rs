@@ -2,36 +2,20 @@
 //!
 //! Storing the activations, at the input of every layer, is part of what the integers take. `cargo bench -p temper-core --bench integer`
 
+mod common;
+
+use common::network;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use temper_core::execution::{Program, TapId, Weights, Workspace, chunk_size};
 use temper_core::memory::{Layers, Memory, Place, StorageSpec};
 use temper_core::network::Network;
-use temper_core::network::zoo::{Architecture, Family};
 use temper_core::number::{Granularity, NumberFormat, RangeRule};
 
 const NETWORKS: [&str; 4] = ["mlp", "lenet5", "resnet20", "resnet18"];
 
 fn main() {
     divan::main();
-}
-
-/// A network whose weights are not zero, so that no multiplication is by a constant.
-fn network(name: &str) -> Network {
-    let family: Family = name.parse().expect("a known family");
-    let widths: &[usize] = if name == "mlp" { &[300, 100] } else { &[] };
-    let blank = Architecture { widths: widths.to_vec(), ..Architecture::new(family) }.build();
-    let blank = blank.expect("a sound architecture");
-    let mut parameters = blank.tensors().clone();
-    for (path, tensor) in &mut parameters {
-        let fan_in: usize = tensor.shape().iter().skip(1).product();
-        if path.ends_with("weight") && tensor.shape().len() > 1 {
-            for (i, value) in tensor.data_mut().iter_mut().enumerate() {
-                *value = ((i * 2_654_435_761 % 1000) as f32 / 500.0 - 1.0) / (fan_in as f32).sqrt();
-            }
-        }
-    }
-    blank.with_parameters(parameters).expect("the same shapes")
 }
 
 /// The network with weights in `int8` and every layer's input in `uint8`.

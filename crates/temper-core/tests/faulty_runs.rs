@@ -4,12 +4,12 @@ pub mod support;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use support::networks::{every_operator, inputs, randomised, zoo};
+use support::networks::{all_taps, every_operator, inputs, randomised, zoo};
 use temper_core::execution::{
     Beside, Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, Weights, Workspace,
 };
+use temper_core::network::Network;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
-use temper_core::network::{Network, NodeId};
 
 const IMAGES: usize = 5;
 
@@ -142,15 +142,6 @@ fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
         }
     }
     assert!(unchanged > 0, "no fault was masked");
-}
-
-fn all_taps(network: &Network) -> Vec<Tap> {
-    let nodes = network.nodes().iter().zip((0..).map(NodeId));
-    let taps = nodes.flat_map(|(node, id)| {
-        let input = (!node.inputs.is_empty()).then_some(Tap::input(id));
-        input.into_iter().chain([Tap::output(id)])
-    });
-    taps.collect()
 }
 
 fn residual(shortcut: Shortcut) -> Network {

@@ -4,10 +4,13 @@ pub mod support;
 
 use std::ops::ControlFlow;
 
-use support::networks::randomised;
+use support::networks::{inputs, randomised};
 use support::{Silent, bind, campaign, digits_images, digits_model};
 use temper_core::campaign::{Campaign, Golden, ProofPolicy, RunOptions, Trial, TrialRecord};
 use temper_core::data::Preprocessing;
+use temper_core::execution::{
+    Beside, Extent, Faulty, Masking, Origins, ParameterId, Program, TapId, Workspace,
+};
 use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Shortcut};
 use temper_core::network::{Model, Network};
 
@@ -86,6 +89,34 @@ fn proofs_on_other_networks_change_no_record() {
     }
     println!("{shares:.3?}");
     assert!(shares.iter().filter(|share| **share > 0.1).count() >= 8, "{shares:?}");
+}
+
+#[test]
+fn a_run_without_faults_forgets_what_the_one_before_proved() {
+    let model =
+        built(&Architecture { input: vec![1, 8, 8], widths: vec![9], ..Architecture::new(Family::Mlp) }, 1);
+    let (program, weights) = Program::compile(&model.network, &[], &[]);
+    let mut golden = Workspace::recording(&program);
+    golden.input_mut(&program, 2).copy_from_slice(&inputs(&model.network, 2));
+    program.run(&weights, &mut golden);
+    let masking = Masking::new(&program, &weights, &|_| true);
+    let batch = masking.batch(&program, &weights, &golden);
+    let beside = Beside { golden: &golden, proofs: Some((&masking, &batch)) };
+    let mut faulty = Faulty::default();
+    faulty.follow(&program, &golden);
+    // All biases of the first layer, a little larger.
+    let is_bias = |path: &str| path.ends_with("bias");
+    let bias = model.network.parameters().position(|(path, _)| is_bias(&path)).expect("a bias");
+    let (mut struck, mut origins) = (weights.clone(), Origins::default());
+    for index in 0..9 {
+        struck.set(ParameterId(bias), index, weights.get(ParameterId(bias), index) + 1e-3);
+        origins.add_parameter(&program, &weights, ParameterId(bias), index);
+    }
+    let touch = &mut |_: TapId, _: usize, _: Extent, _: &mut [f32]| unreachable!("no taps");
+    program.run_faulty(&struck, &origins, &[0, 1], beside, &mut faulty, touch);
+    assert!(faulty.is_proven(0) && faulty.is_proven(1));
+    program.run_faulty(&weights, &Origins::default(), &[0, 1], beside, &mut faulty, touch);
+    assert!(!faulty.is_proven(0) && faulty.output(&program, 0).is_none());
 }
 
 #[test]

@@ -4,23 +4,13 @@
 mod reference;
 pub mod support;
 
-use support::networks::{bits, every_operator, inputs, randomised, zoo};
+use support::networks::{all_taps, bits, every_operator, inputs, randomised, zoo};
 use support::{digits_images, digits_model};
 use temper_core::execution::{Program, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with};
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_core::network::{GraphDescription, Network, NodeId};
 
 const IMAGES: usize = 2;
-
-/// Every place of a network that can be tapped, in execution order.
-fn all_taps(network: &Network) -> Vec<Tap> {
-    let nodes = network.nodes().iter().zip((0..).map(NodeId));
-    let taps = nodes.flat_map(|(node, id)| {
-        let input = (!node.inputs.is_empty()).then_some(Tap::input(id));
-        input.into_iter().chain([Tap::output(id)])
-    });
-    taps.collect()
-}
 
 /// The zoo and the network of all operators, with random parameters.
 fn networks() -> Vec<Network> {

@@ -129,15 +129,15 @@ impl Program {
         for held in &mut faulty.values {
             held.differs.fill(Extent::EMPTY);
         }
-        let Some(first) = origins.first() else { return };
+        faulty.open.fill(0);
+        faulty.proven.fill(false);
         faulty.live.clear();
+        let Some(first) = origins.first() else { return };
         for &image in images {
             let Some(last) = origins.last(image) else { continue };
             faulty.live.push(image);
             faulty.last[image] = last;
         }
-        faulty.open.fill(0);
-        faulty.proven.fill(false);
         for step in first.0..self.steps.len() {
             faulty.leave(step);
             if faulty.live.is_empty() {

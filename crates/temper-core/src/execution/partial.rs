@@ -1,7 +1,8 @@
 //! Part of a step's output.
 
 use temper_kernels::{
-    IntegerScratch, Region, Scratch, activate, affine, avg_pool2d, conv2d_regions, linear_regions, max_pool2d,
+    IntegerScratch, Region, Scratch, activate, affine, avg_pool2d_regions, conv2d_regions, linear_regions,
+    max_pool2d_regions,
 };
 
 use super::extent::Extent;
@@ -65,15 +66,13 @@ impl<'a> Partial<'a> {
                 let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
                 linear_regions(self.read(0), product, &epilogue, output, regions, scratch);
             }
-            StepOp::MaxPool(pool) => {
-                let [from, to] = [pool.input, pool.output].map(|[height, width]| height * width);
-                self.planes(from, to, output, &|input, out| max_pool2d(pool, input, out));
+            StepOp::MaxPool(pool) if to[1..] == pool.output => {
+                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                max_pool2d_regions(pool, to[0], self.read(0), output, regions);
             }
-            StepOp::AvgPool { shape: pool, count_include_pad } => {
-                let [from, to] = [pool.input, pool.output].map(|[height, width]| height * width);
-                self.planes(from, to, output, &|input, out| {
-                    avg_pool2d(pool, *count_include_pad, input, out);
-                });
+            StepOp::AvgPool { shape: pool, count_include_pad } if to[1..] == pool.output => {
+                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                avg_pool2d_regions(pool, *count_include_pad, to[0], self.read(0), output, regions);
             }
             op if aligned && is_elementwise(op) => self.elementwise(output),
             _ => self.images(output, scratch),
@@ -126,18 +125,6 @@ impl<'a> Partial<'a> {
         };
         for &(image, extent) in self.todo {
             extent.for_each_run(shape, |offset, count| run(image * len + offset, count));
-        }
-    }
-
-    /// Pools whole planes of the channels that each image needs.
-    fn planes(&self, from: usize, to: usize, output: &mut [f32], pool: &dyn Fn(&[f32], &mut [f32])) {
-        let input = self.read(0);
-        let channels = self.program.values[self.step.output].len / to;
-        for &(image, extent) in self.todo {
-            let range = extent.axis(0);
-            let first = image * channels + range.start;
-            let input = &input[first * from..][..range.len() * from];
-            pool(input, &mut output[first * to..][..range.len() * to]);
         }
     }
 

@@ -39,32 +39,40 @@ fn convolved(shape: &ConvShape, changed: Extent, to: [usize; 3]) -> Extent {
     let outputs = shape.out_channels / shape.groups;
     let channels = changed.axis(0);
     let groups = channels.start / per_group..(channels.end - 1) / per_group + 1;
-    let window = |axis: usize| Window {
-        taps: shape.kernel[axis],
-        stride: shape.stride[axis],
-        before: shape.padding[axis],
-        dilation: shape.dilation[axis],
-    };
-    Extent::new([
-        groups.start * outputs..groups.end * outputs,
-        window(0).meets(changed.axis(1), to[1]),
-        window(1).meets(changed.axis(2), to[2]),
-    ])
+    let ConvShape { kernel, stride, padding, dilation, .. } = *shape;
+    let windows = Windows { kernel, stride, padding, dilation };
+    windows.meeting(groups.start * outputs..groups.end * outputs, changed, to)
 }
 
 /// Outputs of a pooling whose window meets `changed`.
 fn pooled(shape: &PoolShape, changed: Extent, to: [usize; 3]) -> Extent {
-    let window = |axis: usize| Window {
-        taps: shape.kernel[axis],
-        stride: shape.stride[axis],
-        before: shape.padding[axis],
-        dilation: shape.dilation[axis],
-    };
-    Extent::new([
-        changed.axis(0),
-        window(0).meets(changed.axis(1), to[1]),
-        window(1).meets(changed.axis(2), to[2]),
-    ])
+    let PoolShape { kernel, stride, padding, dilation, .. } = *shape;
+    Windows { kernel, stride, padding, dilation }.meeting(changed.axis(0), changed, to)
+}
+
+/// The windows of a convolution or pooling, vertically and horizontally.
+struct Windows {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    /// At the top, left, bottom and right.
+    padding: [usize; 4],
+    dilation: [usize; 2],
+}
+
+impl Windows {
+    /// The outputs in `channels` whose window meets `changed`.
+    fn meeting(&self, channels: Range<usize>, changed: Extent, to: [usize; 3]) -> Extent {
+        let along = |axis: usize| {
+            let window = Window {
+                taps: self.kernel[axis],
+                stride: self.stride[axis],
+                before: self.padding[axis],
+                dilation: self.dilation[axis],
+            };
+            window.meets(changed.axis(axis + 1), to[axis + 1])
+        };
+        Extent::new([channels, along(0), along(1)])
+    }
 }
 
 /// A sliding window along one direction.

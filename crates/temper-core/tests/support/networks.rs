@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use temper_core::Tensor;
+use temper_core::execution::Tap;
 use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Pooling, Shortcut};
-use temper_core::network::{GraphDescription, Network};
+use temper_core::network::{GraphDescription, Network, NodeId};
 
 use super::noise;
 
@@ -27,6 +28,16 @@ pub fn randomised(network: Network, seed: u64) -> Network {
         })
         .collect();
     network.with_parameters(parameters).expect("the same paths and shapes")
+}
+
+/// Every place of a network that can be tapped, in execution order.
+pub fn all_taps(network: &Network) -> Vec<Tap> {
+    let nodes = network.nodes().iter().zip((0..).map(NodeId));
+    let taps = nodes.flat_map(|(node, id)| {
+        let input = (!node.inputs.is_empty()).then_some(Tap::input(id));
+        input.into_iter().chain([Tap::output(id)])
+    });
+    taps.collect()
 }
 
 /// Reproducible inputs for a batch.
