@@ -31,6 +31,21 @@ impl PoolShape {
             .filter_map(move |tap| (at * stride + tap * dilation).checked_sub(before))
             .filter(move |&place| place < extent)
     }
+
+    /// What the sum under the window of output `(y, x)` is divided by in average pooling: what a window reaches beyond the padding
+    /// never counts, padding only if `count_padding`.
+    pub fn divisor(&self, count_padding: bool, y: usize, x: usize) -> usize {
+        let span = |direction: usize, at: usize| {
+            let [before, after] = [self.padding[direction], self.padding[direction + 2]];
+            let start = at * self.stride[direction];
+            self.kernel[direction].min(self.input[direction] + before + after - start)
+        };
+        if count_padding {
+            span(0, y) * span(1, x)
+        } else {
+            self.taps(0, y).count() * self.taps(1, x).count()
+        }
+    }
 }
 
 /// The largest value under each window of each plane; NaN wins.
@@ -149,20 +164,10 @@ fn average_planes(len: usize, input: &[f32], output: &mut [f32]) {
 
 /// The mean of one window.
 fn mean(shape: &PoolShape, count_padding: bool, plane: &[f32], y: usize, x: usize) -> f32 {
-    let span = |direction: usize, at: usize| {
-        let [before, after] = [shape.padding[direction], shape.padding[direction + 2]];
-        let start = at * shape.stride[direction];
-        shape.kernel[direction].min(shape.input[direction] + before + after - start)
-    };
     let rows = shape.taps(0, y);
     let places = rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column));
     let sum: f32 = places.map(|at| plane[at]).sum();
-    let divisor = if count_padding {
-        span(0, y) * span(1, x)
-    } else {
-        shape.taps(0, y).count() * shape.taps(1, x).count()
-    };
-    sum / divisor as f32
+    sum / shape.divisor(count_padding, y, x) as f32
 }
 
 fn for_each_window(

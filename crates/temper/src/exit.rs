@@ -11,7 +11,7 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const BUG: u8 = 1;
 /// Bad input or data. (2, a usage error, is given by the parser of arguments.)
 pub(crate) const BAD_INPUT: u8 = 3;
-/// A campaign is stopped before its end; running it again goes on.
+/// A campaign or a training is stopped before its end; running it again goes on.
 pub(crate) const INCOMPLETE: u8 = 4;
 
 /// The command did its work, and a limit is not met.
@@ -23,7 +23,7 @@ pub(crate) const HELP: &str = "Exit codes:
   1  a bug in temper
   2  usage: unknown command, option or value
   3  bad input or data
-  4  incomplete: a campaign is stopped before its end; running it again goes on
+  4  incomplete: a campaign or a training is stopped before its end; running it again goes on
   5  a threshold is not met";
 
 /// A command was stopped before its end.
@@ -34,6 +34,16 @@ pub(crate) struct Incomplete {
     pub(crate) done: u64,
     /// Trials planned.
     pub(crate) all: u64,
+}
+
+/// A training was stopped before its end.
+#[derive(Debug, Error)]
+#[error("stopped after {done} of {all} epochs; the same command with --resume goes on from there")]
+pub(crate) struct StoppedTraining {
+    /// Epochs done.
+    pub(crate) done: usize,
+    /// Epochs of the recipe.
+    pub(crate) all: usize,
 }
 
 /// A campaign is not complete, and a verdict on part of it was not asked for.
@@ -83,7 +93,7 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(DONE);
     }
     eprintln!("error: {error:#}");
-    let code = if error.is::<Incomplete>() || error.is::<Unfinished>() {
+    let code = if error.is::<Incomplete>() || error.is::<Unfinished>() || error.is::<StoppedTraining>() {
         INCOMPLETE
     } else if error.is::<NotMet>() {
         NOT_MET

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use temper_core::campaign::Observer;
+use temper_train::recipe::PhaseSpec;
+use temper_train::training::EpochRecord;
 
 use crate::output::table::grouped;
 
@@ -12,13 +14,14 @@ use crate::output::table::grouped;
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C asks the running command to stop at its next safe point; a second one ends the process at once.
-pub(crate) fn stop_on_ctrl_c() {
+/// `meanwhile` says what happens first.
+pub(crate) fn stop_on_ctrl_c(meanwhile: &'static str) {
     // Without a handler Ctrl-C just ends the process, which loses nothing but the records in flight.
-    drop(ctrlc::set_handler(|| {
+    drop(ctrlc::set_handler(move || {
         if CANCELLED.swap(true, Ordering::SeqCst) {
             std::process::exit(i32::from(crate::exit::INCOMPLETE));
         }
-        eprintln!("stopping: trials in flight will run again; press Ctrl-C again to stop at once");
+        eprintln!("{meanwhile}; press Ctrl-C again to stop at once");
     }));
 }
 
@@ -53,6 +56,55 @@ impl Inferences {
 impl Observer for Inferences {
     fn inferences(&self, count: usize) {
         self.bar.inc(count as u64);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        CANCELLED.load(Ordering::SeqCst)
+    }
+}
+
+/// A bar for each epoch of a training, and a line for each that is done.
+pub(crate) struct Epochs {
+    bar: ProgressBar,
+    all: usize,
+}
+
+impl Epochs {
+    /// Bars for so many epochs of so many images; drawn only if standard error is a terminal.
+    pub(crate) fn new(all: usize, images: usize) -> Self {
+        let template = "{msg} {wide_bar} {percent}% {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is sound");
+        Self { bar: ProgressBar::new(images as u64).with_style(style), all }
+    }
+
+    /// Takes the bar off the screen.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl temper_train::training::Observer for Epochs {
+    fn phase(&self, number: usize, spec: &PhaseSpec) {
+        self.bar.suspend(|| eprintln!("{}: {} epochs", spec.title(number), spec.epochs));
+    }
+
+    fn batch(&self, epoch: usize, images: usize, loss: f64, accuracy: f64) {
+        self.bar.set_message(format!("epoch {epoch}/{}  loss {loss:.4}  accuracy {accuracy:.4}", self.all));
+        self.bar.set_position(images as u64);
+    }
+
+    fn epoch(&self, record: &EpochRecord) {
+        let validation = record
+            .validation_accuracy
+            .map_or(String::new(), |accuracy| format!("  validation {accuracy:.4}"));
+        let EpochRecord { epoch, lr, train_loss, train_accuracy, test_accuracy, seconds, .. } = record;
+        self.bar.suspend(|| {
+            eprintln!(
+                "epoch {epoch:>3}  lr {lr:<8.3e}  loss {train_loss:.4}  train {train_accuracy:.4}{validation}  \
+                 test {test_accuracy:.4}  {seconds:.1} s"
+            );
+        });
+        self.bar.reset();
     }
 
     fn is_cancelled(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use temper_kernels::{ConvShape, Isa, PackedWeights, PoolShape};
+use temper_kernels::{Isa, PackedWeights};
 
 use super::arena::{self, Life};
 use super::fusion::{Chain, Fuser, activation};
@@ -11,7 +11,7 @@ use super::movement::{Broadcast, Pad, Transpose};
 use super::program::{Program, Step, StepId, StepOp, Value};
 use super::taps::{Tap, TapId};
 use super::weights::{BatchNorm, Field, Place, StepWeights, Weights};
-use crate::network::{Network, NodeId, Op, Padding2d, Pair};
+use crate::network::{Network, NodeId, Op};
 
 /// See [`Program::compile`].
 pub(super) fn compile(network: &Network, observed: &[NodeId], taps: &[Tap]) -> (Program, Weights) {
@@ -74,23 +74,10 @@ impl Drafter<'_> {
     }
 
     fn add_product(&mut self, id: NodeId) {
-        let node = self.network.node(id);
         let Chain { batch_norm, residual, activation, last } = self.fuser.chain(id);
-        let op = match node.op {
-            Op::Conv2d { out_channels, kernel, stride, padding, dilation, groups, .. } => {
-                let input = image(self.network.shape(node.inputs[0]));
-                let shape = ConvShape {
-                    input,
-                    out_channels,
-                    kernel: pair(kernel),
-                    stride: pair(stride),
-                    padding: sides(padding),
-                    dilation: pair(dilation),
-                    groups,
-                };
-                StepOp::Conv { shape, residual: residual.is_some(), activation }
-            }
-            _ => StepOp::Linear { residual: residual.is_some(), activation },
+        let op = match self.network.convolution(id) {
+            Some(shape) => StepOp::Conv { shape, residual: residual.is_some(), activation },
+            None => StepOp::Linear { residual: residual.is_some(), activation },
         };
         self.drafts.insert(last, Draft { op, node: id, residual, batch_norm });
     }
@@ -100,22 +87,11 @@ impl Drafter<'_> {
         let node = self.network.node(id);
         let output = self.network.shape(id);
         let input = |i: usize| self.network.shape(node.inputs[i]);
-        let pool = |kernel, stride, padding, dilation| {
-            pool_shape(input(0), output, kernel, stride, padding, dilation)
-        };
-        let whole = || {
-            let [_, h, w] = image(input(0));
-            pool(Pair { height: h, width: w }, Pair::square(1), Padding2d::NONE, Pair::square(1))
-        };
+        let pool = || self.network.pooling(id).expect("a pooling operator");
         match &node.op {
-            &Op::MaxPool2d { kernel, stride, padding, dilation, .. } => {
-                StepOp::MaxPool(pool(kernel, stride, padding, dilation))
-            }
-            &Op::AvgPool2d { kernel, stride, padding, count_include_pad, .. } => {
-                StepOp::AvgPool { shape: pool(kernel, stride, padding, Pair::square(1)), count_include_pad }
-            }
-            Op::GlobalAvgPool => StepOp::AvgPool { shape: whole(), count_include_pad: false },
-            Op::GlobalMaxPool => StepOp::MaxPool(whole()),
+            Op::MaxPool2d { .. } | Op::GlobalMaxPool => StepOp::MaxPool(pool()),
+            &Op::AvgPool2d { count_include_pad, .. } => StepOp::AvgPool { shape: pool(), count_include_pad },
+            Op::GlobalAvgPool => StepOp::AvgPool { shape: pool(), count_include_pad: false },
             Op::Add => StepOp::Add(Broadcast::new(input(0), input(1), output)),
             Op::Mul => StepOp::Mul(Broadcast::new(input(0), input(1), output)),
             Op::Concat { axis } => {
@@ -288,36 +264,5 @@ fn share_buffers(steps: &[Step], output: usize, values: &mut [Value]) {
         values.iter().map(|value| Life { made: value.made, last_read: value.last_read }).collect();
     for (value, buffer) in values.iter_mut().zip(arena::assign(&lives)) {
         value.buffer = buffer;
-    }
-}
-
-fn pair(pair: Pair) -> [usize; 2] {
-    pair.into()
-}
-
-fn sides(padding: Padding2d) -> [usize; 4] {
-    padding.into()
-}
-
-fn image(shape: &[usize]) -> [usize; 3] {
-    shape.try_into().expect("checked when the network was made")
-}
-
-fn pool_shape(
-    input: &[usize],
-    output: &[usize],
-    kernel: Pair,
-    stride: Pair,
-    padding: Padding2d,
-    dilation: Pair,
-) -> PoolShape {
-    let ([_, h, w], [_, oh, ow]) = (image(input), image(output));
-    PoolShape {
-        input: [h, w],
-        output: [oh, ow],
-        kernel: pair(kernel),
-        stride: pair(stride),
-        padding: sides(padding),
-        dilation: pair(dilation),
     }
 }

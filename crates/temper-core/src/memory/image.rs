@@ -66,6 +66,11 @@ impl StoredTensor {
         self.codec.as_ref().expect("activations are calibrated before they run")
     }
 
+    /// How its values are mapped to the codes of its format.
+    pub fn quantisation(&self) -> &Quantisation {
+        &self.quantisation
+    }
+
     /// Number of values; of an activation for one image.
     pub fn values(&self) -> usize {
         self.shape.iter().product()
@@ -248,6 +253,16 @@ impl Memory {
         self.taps.push(found.tap);
     }
 
+    /// The same network with other parameters, stored in the same formats and choices; activations keep their ranges.
+    ///
+    /// # Panics
+    /// When the network has other parameters than this memory's.
+    pub fn restored(&self, network: Network) -> Self {
+        let mut memory = Self { network, ..self.clone() };
+        memory.store_parameters();
+        memory
+    }
+
     /// Replaces every parameter by what its code words mean.
     fn store_parameters(&mut self) {
         let mut stored: BTreeMap<String, Tensor> = self.network.tensors().clone();
@@ -331,6 +346,24 @@ impl Memory {
             let Cells::Activation(tap) = tensor.cells else { continue };
             let values = seen.get_mut(tap.0).map(std::mem::take).unwrap_or_default();
             let codec = Codec::fit(tensor.format, &tensor.quantisation, &values, 1);
+            tensor.codec = Some(codec.expect("checked when chosen"));
+        }
+    }
+
+    /// Gives an activation its codec, from the smallest and the largest value that it should reach; a range that the storage gives goes
+    /// before it. Does nothing to a parameter.
+    ///
+    /// # Panics
+    /// When the range has a NaN or its ends exchanged.
+    pub fn set_range(&mut self, id: TensorId, range: (f32, f32)) {
+        let tensor = &mut self.tensors[id.0];
+        if tensor.tap().is_some() {
+            let codec = Codec::from_ranges(
+                tensor.format,
+                &tensor.quantisation,
+                &[range],
+                tensor.shape.iter().product(),
+            );
             tensor.codec = Some(codec.expect("checked when chosen"));
         }
     }

@@ -16,6 +16,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::network::{Network, NodeId};
+
 /// Selectors of layers, such as `*`, `conv1` or `["layer1.*", "!*.conv2"]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a selector or a list of selectors of layers")]
@@ -33,6 +35,31 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// Whether it is the default, everything; for serde.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The nodes of a network that these selectors choose: globs, regular expressions and numbers choose among those that `ordinary`
+    /// holds for, kinds and exact names among all. `what` says in an error what the ordinary ones have.
+    ///
+    /// # Errors
+    /// When a selector is malformed or matches nothing, or nothing is left.
+    pub fn choose(
+        &self,
+        network: &Network,
+        ordinary: impl Fn(NodeId) -> bool,
+        what: &str,
+    ) -> Result<Vec<NodeId>, SelectorError> {
+        let nodes = || (0..network.nodes().len()).map(NodeId);
+        let candidate = |id: NodeId| {
+            let node = network.node(id);
+            Candidate { name: &node.name, kind: node.op.kind(), ordinary: ordinary(id) }
+        };
+        let chosen = select(self, &nodes().map(candidate).collect::<Vec<_>>(), what)?;
+        Ok(nodes().zip(chosen).filter_map(|(id, chosen)| chosen.then_some(id)).collect())
+    }
+
     /// The selectors.
     pub fn selectors(&self) -> &[String] {
         match self {

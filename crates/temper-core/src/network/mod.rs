@@ -18,6 +18,7 @@ pub mod import;
 mod model_file;
 mod op;
 mod shape;
+mod windows;
 pub mod zoo;
 
 pub use description::{GraphDescription, NodeDescription};

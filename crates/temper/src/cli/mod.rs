@@ -7,6 +7,7 @@ mod eval;
 mod model;
 mod model_import;
 pub(crate) mod preset;
+pub(crate) mod train;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Strike a network many times and measure what it costs
     Campaign(campaign::CampaignArgs),
+    /// Train a network, with quantisation and faults in the loop if wanted
+    Train(train::TrainArgs),
     /// List and show built-in campaigns, with their sources
     Preset(preset::PresetArgs),
     /// Run a whole built-in experiment
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result
         Command::Model(args) => model::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Campaign(args) => campaign::run(args, out),
+        Command::Train(args) => train::run(args, out),
         Command::Preset(args) => preset::run(args, out),
         Command::Run(RunArgs { experiment: Experiment::Quickstart, output, threads }) => {
             threads.install(|| quickstart::run(output, out))?

@@ -96,7 +96,7 @@ pub(crate) fn run_campaign(
             "--shard: draws that stop by precision depend on all that went before; run this campaign whole"
         );
     }
-    stop_on_ctrl_c();
+    stop_on_ctrl_c("stopping: trials in flight will run again");
     let images = campaign.images() as u64;
     let bar = Inferences::new("golden run", images * campaign.golden_runs() as u64);
     let golden = campaign.golden(&bar);

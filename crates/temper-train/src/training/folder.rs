@@ -1,0 +1,194 @@
+//! The folder of a training run.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `recipe.toml` | the recipe, with nothing left to defaults of other files |
+//! | `history.jsonl` | one line an epoch |
+//! | `checkpoint.safetensors` | from where a stopped run goes on |
+//! | `models/phase-N-best.safetensors` | the network of phase N's best epoch |
+//! | `models/epoch-N.safetensors` | the network after epoch N, if asked for |
+//! | `model.safetensors` | the best network of the last phase |
+//! | `last.safetensors` | the network after the last epoch |
+//! | `storage.toml` | `[[storage]]` entries with the ranges that training found, for a campaign |
+//! | `result.json` | what became of it |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use temper_core::memory::StorageSpec;
+use temper_core::network::Model;
+use temper_core::write_atomically;
+
+use super::error::TrainError;
+use super::record::EpochRecord;
+use super::verdict::Verdict;
+use crate::recipe::RecipeSpec;
+
+pub(super) const RECIPE: &str = "recipe.toml";
+const HISTORY: &str = "history.jsonl";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// What became of a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingResult {
+    /// Whether it worked.
+    pub verdict: Verdict,
+    /// Of each phase that was begun.
+    pub phases: Vec<PhaseResult>,
+}
+
+/// What became of a phase. Accuracies are on the images that choose the best epoch, of the network as the phase stores it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseResult {
+    /// What it is called.
+    pub name: String,
+    /// Accuracy before its first step.
+    pub start_accuracy: f64,
+    /// The best accuracy.
+    pub best_accuracy: f64,
+    /// The first epoch of the phase that has it, from 1.
+    pub best_epoch: usize,
+    /// Test accuracy of that epoch.
+    pub best_test_accuracy: f64,
+    /// Test accuracy after the last epoch.
+    pub last_test_accuracy: f64,
+    /// Epochs made.
+    pub epochs: usize,
+    /// Time taken by them.
+    pub seconds: f64,
+}
+
+impl TrainingResult {
+    pub(super) fn new(
+        recipe: &RecipeSpec,
+        verdict: Verdict,
+        starts: &[f64],
+        history: &[EpochRecord],
+    ) -> Self {
+        let phases =
+            recipe.phases.iter().zip(starts).enumerate().filter_map(|(i, (spec, &start_accuracy))| {
+                let records: Vec<&EpochRecord> =
+                    history.iter().filter(|record| record.phase == i + 1).collect();
+                let last = records.last()?;
+                let better = |best: &'_ &EpochRecord, new: &&EpochRecord| {
+                    new.choosing_accuracy() > best.choosing_accuracy()
+                };
+                let best = records
+                    .iter()
+                    .copied()
+                    .reduce(|best, new| if better(&best, &new) { new } else { best })?;
+                Some(PhaseResult {
+                    name: spec.title(i + 1),
+                    start_accuracy,
+                    best_accuracy: best.choosing_accuracy(),
+                    best_epoch: best.epoch_of_phase,
+                    best_test_accuracy: best.test_accuracy,
+                    last_test_accuracy: last.test_accuracy,
+                    epochs: records.len(),
+                    seconds: records.iter().map(|record| record.seconds).sum(),
+                })
+            });
+        Self { verdict, phases: phases.collect() }
+    }
+}
+
+/// The folder of a training run.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder of a new run, or finds that of a run to be gone on with: one of the same recipe.
+    ///
+    /// # Errors
+    /// When it cannot be made, or holds another recipe's run.
+    pub fn open(path: &Path, recipe: &RecipeSpec) -> Result<Self, TrainError> {
+        let folder = Self { path: path.to_owned() };
+        let models = folder.path.join("models");
+        fs::create_dir_all(&models).map_err(|source| TrainError::Write { path: models, source })?;
+        let text = toml::to_string(recipe).expect("a recipe that was read can be written");
+        let file = folder.path.join(RECIPE);
+        match fs::read_to_string(&file) {
+            Ok(found) if RecipeSpec::parse(&found).ok().as_ref() == Some(recipe) => Ok(folder),
+            Ok(_) => {
+                let reason = "holds a training by another recipe; give another folder with -o".to_owned();
+                Err(TrainError::Folder { path: folder.path, reason })
+            }
+            Err(_) => {
+                folder.write(RECIPE, text.as_bytes())?;
+                Ok(folder)
+            }
+        }
+    }
+
+    /// Whether it holds a run that can be gone on with.
+    pub fn has_checkpoint(&self) -> bool {
+        self.checkpoint().exists()
+    }
+
+    /// Where its checkpoint is.
+    pub(super) fn checkpoint(&self) -> PathBuf {
+        self.path.join(CHECKPOINT)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), TrainError> {
+        let path = self.path.join(name);
+        write_atomically(&path, content).map_err(|source| TrainError::Write { path, source })
+    }
+
+    fn save(&self, name: &str, model: &Model) -> Result<(), TrainError> {
+        Ok(model.save(&self.path.join(name))?)
+    }
+
+    /// The network of the best epoch of a phase, from 1.
+    pub(super) fn best(&self, phase: usize) -> Result<Model, TrainError> {
+        Ok(Model::load(&self.path.join(best_name(phase)))?)
+    }
+
+    pub(super) fn write_best(&self, phase: usize, model: &Model) -> Result<(), TrainError> {
+        self.save(&best_name(phase + 1), model)
+    }
+
+    pub(super) fn write_epoch(&self, epoch: usize, model: &Model) -> Result<(), TrainError> {
+        self.save(&format!("models/epoch-{epoch}.safetensors"), model)
+    }
+
+    pub(super) fn write_history(&self, history: &[EpochRecord]) -> Result<(), TrainError> {
+        let lines = history.iter().map(|record| serde_json::to_string(record).expect("plain data") + "\n");
+        self.write(HISTORY, lines.collect::<String>().as_bytes())
+    }
+
+    /// Writes what a finished run leaves.
+    pub(super) fn write_result(
+        &self,
+        result: &TrainingResult,
+        last: &Model,
+        storage: &[StorageSpec],
+    ) -> Result<(), TrainError> {
+        #[derive(Serialize)]
+        struct Storage<'a> {
+            storage: &'a [StorageSpec],
+        }
+        if !storage.is_empty() {
+            let text = toml::to_string(&Storage { storage }).expect("what was read can be written");
+            self.write("storage.toml", text.as_bytes())?;
+        }
+        self.save("last.safetensors", last)?;
+        let best = self.best(result.phases.len())?;
+        self.save("model.safetensors", &best)?;
+        let mut text = serde_json::to_vec_pretty(result).expect("plain data");
+        text.push(b'\n');
+        self.write("result.json", &text)
+    }
+}
+
+fn best_name(phase: usize) -> String {
+    format!("models/phase-{phase}-best.safetensors")
+}

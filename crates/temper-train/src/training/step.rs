@@ -1,0 +1,143 @@
+//! One step: forwards, backwards, and what the optimiser makes of it.
+
+use std::cell::RefCell;
+
+use burn::tensor::Tensor;
+use temper_core::data::Inputs;
+use temper_core::network::NodeId;
+
+use super::{Training, count_labels};
+use crate::differentiable::{BatchMoments, Forward, Parameters, Pass, Statistics};
+use crate::recipe::StatisticsSpec;
+use crate::stored::{Held, Moment};
+use crate::stream::EpochSeed;
+
+/// What a step saw.
+pub(super) struct Step {
+    /// Mean cross-entropy of the batch, without regularisers.
+    pub(super) loss: f64,
+    /// Images classified rightly.
+    pub(super) correct: u64,
+}
+
+/// Share of the batch in batch norms' running statistics: `PyTorch`'s default.
+const BATCH_NORM_MOMENTUM: f32 = 0.1;
+
+impl Training<'_> {
+    /// Trains on a batch.
+    pub(super) fn step(&mut self, inputs: &Inputs<'_>, images: &[usize]) -> Step {
+        let moment = self.moment(self.progress.batches);
+        let spec = self.spec();
+        let held = spec
+            .suffers()
+            .then(|| self.phase.stored.hold(&self.prepared.network, &self.parameters, moment, images));
+        let labels: Vec<u8> = images.iter().map(|&image| self.prepared.train.labels()[image]).collect();
+        let input = self.function.upload(self.input(inputs, images), images.len());
+
+        let ranges = RefCell::new(vec![None; self.phase.stored.taps().len()]);
+        let forward = self.forward(held.as_ref(), input, &ranges);
+        let logits = forward.logits_on_host();
+        let cross_entropy = self.function.cross_entropy(&forward, &labels, spec.loss.label_smoothing);
+        let loss = f64::from(cross_entropy.clone().into_scalar::<f32>());
+        let total = self.regularise(cross_entropy, &forward, images.len());
+        let mut gradients = forward.gradients(&total);
+        if let Some(held) = &held {
+            held.pass_back(&self.parameters.values, &mut gradients);
+        }
+
+        self.phase.stored.keep_ranges(&ranges.into_inner());
+        follow(&mut self.parameters, &forward.moments);
+        self.update(moment.epoch, moment.batch, &gradients);
+        Step { loss, correct: count_labels(&logits, &labels) }
+    }
+
+    /// A batch's inputs, moved as the phase's augmentation says.
+    fn input(&self, inputs: &Inputs<'_>, images: &[usize]) -> Vec<f32> {
+        let len: usize = self.prepared.network.input_shape().iter().product();
+        let mut values = vec![0.0; images.len() * len];
+        match &self.spec().augmentation {
+            Some(augmentation) => {
+                let Moment { phase, epoch, .. } = self.moment(0);
+                augmentation.fill(
+                    inputs,
+                    images,
+                    EpochSeed { seed: self.prepared.recipe.seed, phase, epoch },
+                    &mut values,
+                );
+            }
+            None => inputs.fill(images.iter().copied(), &mut values),
+        }
+        values
+    }
+
+    fn forward(
+        &self,
+        held: Option<&Held>,
+        input: Tensor<2>,
+        ranges: &RefCell<Vec<Option<(f32, f32)>>>,
+    ) -> Forward {
+        let stored = &self.phase.stored;
+        let statistics = match self.spec().batch_norm {
+            StatisticsSpec::Batch => Statistics::Batch,
+            StatisticsSpec::Running => Statistics::Running,
+        };
+        let observed: Vec<NodeId> = self.phase.regularised.iter().map(|(node, _)| *node).collect();
+        let Some(held) = held else {
+            let pass = Pass { observed: &observed, ..Pass::plain(statistics) };
+            return self.function.forward(&self.parameters.values, &self.phase.trained, input, &pass);
+        };
+        let touch = |tap: usize, values: &mut [f32]| {
+            let (range, factors) = stored.touch(held, tap, values);
+            ranges.borrow_mut()[tap] = range;
+            factors
+        };
+        let pass = Pass {
+            statistics,
+            hooked: &held.hooked,
+            taps: stored.taps(),
+            touch: &touch,
+            observed: &observed,
+        };
+        self.function.forward(&held.values, &self.phase.trained, input, &pass)
+    }
+
+    /// The loss with the phase's regularisers.
+    fn regularise(&self, loss: Tensor<1>, forward: &Forward, images: usize) -> Tensor<1> {
+        let terms = self.phase.regularised.iter().zip(&forward.observed);
+        terms.fold(loss, |loss, ((_, strength), output)| {
+            loss + output.clone().abs().sum() * (*strength / images as f32)
+        })
+    }
+
+    /// Lets the optimiser make a step. A parameter that the loss does not depend on has the gradient zero.
+    fn update(&mut self, epoch: usize, batch: usize, gradients: &[Option<Vec<f32>>]) {
+        let lr = self.phase.schedule.lr(epoch, batch);
+        let momentum = self.phase.schedule.momentum(epoch, batch);
+        self.phase.optimizer.begin_step();
+        for (number, &place) in self.phase.places.iter().enumerate() {
+            let values = &mut self.parameters.values[place];
+            let none = || vec![0.0; values.len()];
+            let gradient = gradients[place].clone().unwrap_or_else(none);
+            self.phase.optimizer.step(number, lr, momentum, values, &gradient);
+        }
+    }
+}
+
+/// Lets running statistics follow what batch norms saw; variances without bias, as `PyTorch` keeps them.
+fn follow(parameters: &mut Parameters, moments: &[BatchMoments]) {
+    for seen in moments {
+        let unbiased = seen.count as f32 / (seen.count.max(2) - 1) as f32;
+        let places: Vec<usize> = (0..parameters.infos().len())
+            .filter(|&place| {
+                parameters.infos()[place].node == seen.node && parameters.infos()[place].is_statistic()
+            })
+            .collect();
+        for place in places {
+            let is_mean = parameters.infos()[place].path.ends_with(".running_mean");
+            let (new, factor) = if is_mean { (&seen.mean, 1.0) } else { (&seen.variance, unbiased) };
+            for (running, new) in parameters.values[place].iter_mut().zip(new) {
+                *running = (1.0 - BATCH_NORM_MOMENTUM) * *running + BATCH_NORM_MOMENTUM * (new * factor);
+            }
+        }
+    }
+}
