@@ -1,0 +1,6 @@
+//! Training: what turns a network of [`temper_core`] into one that has learnt.
+
+mod field;
+pub mod optimizer;
+
+pub use field::FieldError;
