@@ -2,5 +2,6 @@
 
 mod field;
 pub mod optimizer;
+pub mod schedule;
 
 pub use field::FieldError;
