@@ -29,6 +29,6 @@ pub use error::DataError;
 pub use idx::read_idx;
 pub use load::load;
 pub use mat5::MatError;
-pub use preprocessing::{Inputs, Layout, Preprocessing, PreprocessingError};
+pub use preprocessing::{Crop, Inputs, Layout, Preprocessing, PreprocessingError};
 pub use svhn::read_svhn;
 pub use verify::{FileReport, FileStatus, verify, verify_file};

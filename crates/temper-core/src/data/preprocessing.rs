@@ -138,6 +138,17 @@ impl Preprocessing {
     }
 }
 
+/// A window of an image's size, cut from the image with black around it, and perhaps mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crop {
+    /// The image's row at the upper edge of the window; negative above the image.
+    pub top: isize,
+    /// The image's column at the left edge of the window; negative left of the image.
+    pub left: isize,
+    /// Whether left and right of the window are then exchanged.
+    pub flipped: bool,
+}
+
 /// A data set seen through a preprocessing: a network's inputs.
 #[derive(Debug, Clone)]
 pub struct Inputs<'a> {
@@ -178,6 +189,33 @@ impl<'a> Inputs<'a> {
                 };
                 for (i, &pixel) in pixels.iter().enumerate() {
                     out[start + i * step] = table[usize::from(pixel)];
+                }
+            }
+        }
+    }
+
+    /// Writes the input that a window of one image makes into `out`. Outside of the image pixels are 0 before the preprocessing.
+    ///
+    /// **Shapes**: `out` holds one input of the layout's shape.
+    ///
+    /// # Panics
+    /// When the image is not there or `out` has another length.
+    pub fn fill_cropped(&self, image: usize, crop: Crop, out: &mut [f32]) {
+        let [c, h, w] = self.data.shape();
+        assert_eq!(out.len(), c * h * w, "the output holds one input");
+        let inside = |at: usize, offset, extent| at.checked_add_signed(offset).filter(|&at| at < extent);
+        let image = self.data.image(image);
+        for (channel, (pixels, table)) in image.chunks_exact(h * w).zip(&self.tables).enumerate() {
+            let (start, step) = match self.layout {
+                Layout::Nchw => (channel * h * w, 1),
+                Layout::Nhwc => (channel, c),
+            };
+            for y in 0..h {
+                let row = inside(y, crop.top, h).map(|row| &pixels[row * w..][..w]);
+                for x in 0..w {
+                    let column = inside(if crop.flipped { w - 1 - x } else { x }, crop.left, w);
+                    let pixel = row.zip(column).map_or(0, |(row, column)| row[column]);
+                    out[start + (y * w + x) * step] = table[usize::from(pixel)];
                 }
             }
         }
