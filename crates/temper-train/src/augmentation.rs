@@ -40,6 +40,7 @@ impl AugmentationSpec {
     }
 
     /// What is done to an image in an epoch; it depends on nothing but these settings, `at` and the image's place in the data set.
+    /// The settings have passed [`check`](Self::check).
     pub fn draw(&self, at: EpochSeed, image: usize) -> Crop {
         let mut rng = at.stream(*b"augment\0", image);
         let padding = self.random_crop_padding as i64;

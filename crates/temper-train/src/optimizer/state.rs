@@ -56,7 +56,7 @@ pub enum RestoreError {
         /// Names of the buffers it has.
         known: String,
     },
-    /// A buffer of another length than its parameter, or stored twice.
+    /// A buffer of another length than its parameter.
     #[error("stored buffer \"{name}\" of parameter {parameter} has {found} values, expected {expected}")]
     Length {
         /// The parameter's number.
@@ -102,7 +102,7 @@ impl Optimizer {
     /// Takes up what [`steps`](Self::steps) and [`state`](Self::state) gave; the next step is then the same bit for bit.
     ///
     /// # Errors
-    /// When the state is not exactly what this optimiser, for parameters of these sizes, keeps after as many steps; the optimiser
+    /// When a buffer is missing, unknown, stored twice or of another length than its parameter; the optimiser
     /// is then unchanged.
     pub fn restore(
         &mut self,

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod cifar;
+mod crop;
 mod idx;
 mod real;
 mod selection;
