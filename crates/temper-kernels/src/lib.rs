@@ -27,10 +27,12 @@ mod aligned;
 mod conv;
 mod elementwise;
 mod epilogue;
+mod gradient;
 mod integer;
 mod isa;
 mod linear;
 mod pack;
+mod panels;
 mod partial_sums;
 mod planes;
 mod pool;
@@ -43,6 +45,9 @@ mod tile;
 pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
+pub use gradient::{
+    ConvGradientWeights, conv2d_input_gradient, conv2d_weight_gradient, linear_weight_gradient,
+};
 pub use integer::{
     CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
     round_ties_even, round_to_steps,
@@ -65,4 +70,10 @@ pub struct Scratch {
     spots: Vec<product::Spot>,
     /// The whole batch as regions.
     regions: Vec<Region>,
+    /// Where the inputs of each weight start.
+    bases: Vec<usize>,
+    /// An output gradient, or a linear layer's inputs, as weights are packed.
+    panels: aligned::Aligned,
+    /// Gradients that are not yet at their place.
+    sums: aligned::Aligned,
 }
