@@ -46,7 +46,9 @@ pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
 pub use gradient::{
-    ConvGradientWeights, conv2d_input_gradient, conv2d_weight_gradient, linear_weight_gradient,
+    ConvGradientWeights, Moments, avg_pool2d_gradient, batch_norm, batch_norm_gradient_sums,
+    batch_norm_input_gradient, channel_moments, channel_sums, conv2d_input_gradient, conv2d_weight_gradient,
+    cross_entropy, linear_weight_gradient, max_pool2d_gradient, relu_gradient,
 };
 pub use integer::{
     CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,

@@ -31,16 +31,47 @@ impl PoolShape {
             .filter_map(move |tap| (at * stride + tap * dilation).checked_sub(before))
             .filter(move |&place| place < extent)
     }
+
+    /// Places in the input plane under the window of the output at row `y` and column `x`, in row-major order.
+    pub(crate) fn places(&self, y: usize, x: usize) -> impl Iterator<Item = usize> + use<'_> {
+        let rows = self.taps(0, y);
+        rows.flat_map(move |row| self.taps(1, x).map(move |column| row * self.input[1] + column))
+    }
+
+    /// Whether the windows are two by two, side by side, and all within the input.
+    pub(crate) fn halves(&self) -> bool {
+        let side_by_side = self.kernel == [2, 2] && self.stride == [2, 2] && self.dilation == [1, 1];
+        side_by_side && self.padding == [0; 4] && (0..2).all(|i| 2 * self.output[i] <= self.input[i])
+    }
+
+    /// Whether the one window is the whole input.
+    pub(crate) fn is_global(&self) -> bool {
+        self.kernel == self.input
+            && self.output == [1, 1]
+            && self.padding == [0; 4]
+            && self.dilation == [1, 1]
+    }
+
+    /// What the sum under the window of the output at row `y` and column `x` is divided by.
+    pub(crate) fn divisor(&self, count_padding: bool, y: usize, x: usize) -> usize {
+        let span = |direction: usize, at: usize| {
+            let [before, after] = [self.padding[direction], self.padding[direction + 2]];
+            let start = at * self.stride[direction];
+            self.kernel[direction].min(self.input[direction] + before + after - start)
+        };
+        if count_padding {
+            span(0, y) * span(1, x)
+        } else {
+            self.taps(0, y).count() * self.taps(1, x).count()
+        }
+    }
 }
 
 /// The largest value under each window of each plane; NaN wins.
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
-    let [h, w] = shape.input;
-    let [oh, ow] = shape.output;
-    let halving = shape.kernel == [2, 2] && shape.stride == [2, 2] && shape.padding == [0; 4];
-    if halving && shape.dilation == [1, 1] && 2 * oh <= h && 2 * ow <= w {
+    if shape.halves() {
         Isa::detect().run(Halve { shape, input, output });
         return;
     }
@@ -95,9 +126,7 @@ fn larger(largest: f32, x: f32) -> f32 {
 
 /// The largest value of one window.
 fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
-    let rows = shape.taps(0, y);
-    rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column))
-        .fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
+    shape.places(y, x).fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
 }
 
 /// The mean under each window of each plane. `count_padding` says whether padding counts in the divisor; what a window
@@ -105,7 +134,7 @@ fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn avg_pool2d(shape: &PoolShape, count_padding: bool, input: &[f32], output: &mut [f32]) {
-    if shape.kernel == shape.input && shape.output == [1, 1] && shape.padding == [0; 4] {
+    if shape.is_global() {
         average_planes(shape.input[0] * shape.input[1], input, output);
         return;
     }
@@ -149,20 +178,8 @@ fn average_planes(len: usize, input: &[f32], output: &mut [f32]) {
 
 /// The mean of one window.
 fn mean(shape: &PoolShape, count_padding: bool, plane: &[f32], y: usize, x: usize) -> f32 {
-    let span = |direction: usize, at: usize| {
-        let [before, after] = [shape.padding[direction], shape.padding[direction + 2]];
-        let start = at * shape.stride[direction];
-        shape.kernel[direction].min(shape.input[direction] + before + after - start)
-    };
-    let rows = shape.taps(0, y);
-    let places = rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column));
-    let sum: f32 = places.map(|at| plane[at]).sum();
-    let divisor = if count_padding {
-        span(0, y) * span(1, x)
-    } else {
-        shape.taps(0, y).count() * shape.taps(1, x).count()
-    };
-    sum / divisor as f32
+    let sum: f32 = shape.places(y, x).map(|at| plane[at]).sum();
+    sum / shape.divisor(count_padding, y, x) as f32
 }
 
 fn for_each_window(
