@@ -7,8 +7,9 @@
 use crate::Scratch;
 use crate::conv::{ConvShape, conv2d};
 use crate::epilogue::Epilogue;
-use crate::isa::Isa;
+use crate::isa::{Isa, Work};
 use crate::pack::PackedWeights;
+use crate::simd::Simd;
 
 /// Values of an input's gradient that are computed at once: they should stay in the second cache.
 const BLOCK_VALUES: usize = 64 * 1024;
@@ -16,6 +17,7 @@ const BLOCK_VALUES: usize = 64 * 1024;
 /// A convolution's weights laid out for [`conv2d_input_gradient`]; made once for a training step and shared between threads.
 #[derive(Debug, Clone)]
 pub struct ConvGradientWeights {
+    isa: Isa,
     shape: ConvShape,
     way: Way,
 }
@@ -76,7 +78,7 @@ impl ConvGradientWeights {
             }
             _ => Way::TapByTap(weights.to_vec()),
         };
-        Self { shape: *shape, way }
+        Self { isa, shape: *shape, way }
     }
 
     /// The convolution.
@@ -194,35 +196,76 @@ pub fn conv2d_input_gradient(
         conv2d(shape, images, output_gradient, weights, &plain, input_gradient, scratch);
         return;
     }
+    let mut gradients = std::mem::take(&mut scratch.sums);
     let together = (BLOCK_VALUES / inputs).max(1);
     let batch = output_gradient.chunks(together * outputs).zip(input_gradient.chunks_mut(together * inputs));
     for (from, to) in batch {
+        gradients.grow(to.len());
+        let mut rest = &mut gradients.values_mut()[..to.len()];
         let images = from.len() / outputs;
-        for remainder in remainders {
-            let count = images * shape.input[0] * remainder.size[0] * remainder.size[1];
-            let mut gradients = std::mem::take(&mut scratch.sums);
-            gradients.grow(count);
-            let values = &mut gradients.values_mut()[..count];
-            match &remainder.weights {
-                Some(weights) => conv2d(&remainder.shape, images, from, weights, &plain, values, scratch),
+        for Remainder { shape: backward, size, weights, .. } in remainders {
+            let (values, others) = rest.split_at_mut(images * shape.input[0] * size[0] * size[1]);
+            match weights {
+                Some(weights) => conv2d(backward, images, from, weights, &plain, values, scratch),
                 None => values.fill(0.0),
             }
-            spread(shape, remainder, values, to);
-            scratch.sums = gradients;
+            rest = others;
+        }
+        weights.isa.run(Spread { shape, remainders, from: &gradients.values()[..to.len()], to });
+    }
+    scratch.sums = gradients;
+}
+
+/// Puts the gradients of all remainders, `[planes, height, width]` one after the other, at their places in `[planes, H, W]`.
+struct Spread<'a> {
+    shape: &'a ConvShape,
+    /// Column by column of each row's.
+    remainders: &'a [Remainder],
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Work for Spread<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { shape: ConvShape { input: [_, h, w], stride, .. }, remainders, mut from, to } = self;
+        let planes = to.len() / (h * w);
+        for same_rows in remainders.chunk_by(|a, b| a.first[0] == b.first[0]) {
+            let [first, count] = [same_rows[0].first[0], same_rows[0].size[0]];
+            // All of them together are whole rows.
+            let (values, rest) = from.split_at(planes * count * w);
+            from = rest;
+            for row in 0..planes * count {
+                let (plane, y) = (row / count, first + row % count * stride[0]);
+                let to = &mut to[(plane * h + y) * w..][..*w];
+                let rows = same_rows.iter().enumerate().map(|(i, remainder)| {
+                    let before: usize = same_rows[..i].iter().map(|remainder| remainder.size[1]).sum();
+                    let width = remainder.size[1];
+                    &values[planes * count * before + row * width..][..width]
+                });
+                place_row(rows, stride[1], to);
+            }
         }
     }
 }
 
-/// Writes the gradients of one remainder's pixels, `[planes, height, width]`, to their places in `[planes, H, W]`.
-fn spread(shape: &ConvShape, remainder: &Remainder, from: &[f32], to: &mut [f32]) {
-    let Remainder { first, size: [height, width], .. } = *remainder;
-    let [_, h, w] = shape.input;
-    for (from, to) in from.chunks_exact(height * width).zip(to.chunks_exact_mut(h * w)) {
-        let rows = to.chunks_exact_mut(w).skip(first[0]).step_by(shape.stride[0]);
-        for (from, to) in from.chunks_exact(width).zip(rows) {
-            for (from, to) in from.iter().zip(to.iter_mut().skip(first[1]).step_by(shape.stride[1])) {
-                *to = *from;
-            }
+/// Places the values of one row, remainder by remainder.
+#[inline(always)]
+fn place_row<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, stride: usize, to: &mut [f32]) {
+    let mut pair = rows.clone();
+    if let (2, Some(even), Some(odd)) = (stride, pair.next(), pair.next()) {
+        let (pairs, last) = to.as_chunks_mut::<2>();
+        for (to, (&even, &odd)) in pairs.iter_mut().zip(even.iter().zip(odd)) {
+            *to = [even, odd];
+        }
+        if let ([last], Some(&value)) = (last, even.last()) {
+            *last = value;
+        }
+        return;
+    }
+    for (first, row) in rows.enumerate() {
+        for (to, &value) in to.iter_mut().skip(first).step_by(stride).zip(row) {
+            *to = value;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Gradients of a convolution's weights.
 
 use super::accumulate::{chain_length, multiply};
+use super::conv_weight_pixels;
 use crate::Scratch;
 use crate::aligned::Aligned;
 use crate::conv::ConvShape;
@@ -20,9 +21,10 @@ const BLOCK_VALUES: usize = 128 * 1024;
 
 /// Adds the gradient of a convolution's weights.
 ///
-/// The sum over all output pixels of the batch is divided into passes over as few whole images as have 2048 pixels, and those into
-/// chains of at most 256 pixels of about equal length, in the order of memory. Chains are added up within a pass, and passes to
-/// `weight_gradient`. This is the same for all instruction sets.
+/// How the sum over all output pixels of the batch is divided follows from the geometry, and is the same for all instruction sets:
+/// - Many output channels: into passes over as few whole images as have 2048 pixels, and those into chains of at most 256 pixels of
+///   about equal length, in the order of memory. Chains are added up within a pass, and passes to `weight_gradient`.
+/// - Few: into sixteen sums over every sixteenth pixel of the output's rows, image by image, which are added up last.
 ///
 /// **Shapes**: `input` `[images, C, H, W]`, `output_gradient` `[images, out_channels, H', W']`, `weight_gradient`
 /// `[out_channels, C / groups, kh, kw]`.
@@ -48,6 +50,10 @@ pub fn conv2d_weight_gradient(
     assert_eq!(weight_gradient.len(), weights, "weights are [out_channels, C / groups, kh, kw]");
     let regions: Vec<_> =
         (0..images).map(|image| Region::whole(image, [out_channels, height, width])).collect();
+    if conv_weight_pixels::is_better(shape) {
+        conv_weight_pixels::add(isa, shape, &regions, input, output_gradient, weight_gradient, scratch);
+        return;
+    }
     for regions in regions.chunks(PASS_PIXELS.div_ceil(height * width)) {
         add_pass(isa, shape, regions, input, output_gradient, weight_gradient, scratch);
     }

@@ -5,6 +5,7 @@ mod batch_norm;
 mod channels;
 mod conv_input;
 mod conv_weight;
+mod conv_weight_pixels;
 mod lanes;
 mod linear;
 mod loss;
