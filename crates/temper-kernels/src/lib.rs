@@ -1,4 +1,5 @@
-//! CPU kernels of Temper on plain slices: convolution and linear layers with fused epilogues, pooling, element-wise operators.
+//! CPU kernels of Temper on plain slices: convolution and linear layers with fused epilogues, pooling, element-wise operators, and the
+//! gradients of all these.
 //!
 //! All of them run on the calling thread and follow three rules:
 //!
@@ -20,6 +21,16 @@
 //! pixel of many channels, which needs inputs one at a time wherever they are, or neighbouring pixels of one channel, which
 //! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. Inputs are copied into `planes` with
 //! their padding first, an image or a few at a time, so that every tap lies at a constant distance. `store` applies the epilogue.
+//!
+//! # How a gradient is computed
+//! That of a convolution's input is a convolution of the output's gradient with the weights turned round ([`ConvGradientWeights`]), one for
+//! each remainder of the input's pixels modulo the stride. That of its weights is the same tile again with the roles of pixels and taps
+//! swapped: it goes through the output's pixels, of which gradients lie in panels as weights do, and its inputs are those of some weights
+//! (`gradient::accumulate`). Sums over a batch are divided into short chains, in a way that geometry alone decides and that each function
+//! documents; they too have the same bits for all instruction sets.
+//!
+//! Gradients are computed for a range of images. Those of weights, biases and moments are *added* to what is there, so that a batch can
+//! be divided between threads and the parts be added up in order; all others are overwritten.
 //!
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Region`], [`Epilogue`], [`Scratch`].
 

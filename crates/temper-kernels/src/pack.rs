@@ -39,7 +39,7 @@ impl PackedWeights {
         packed
     }
 
-    /// Packs the transpose of `weights`: with it, [`linear`](crate::linear) makes a linear layer's input gradient `[n, in_features]`
+    /// Packs the transpose of `weights`: with it, [`linear`](crate::linear()) makes a linear layer's input gradient `[n, in_features]`
     /// of its output gradient `[n, out_features]`.
     ///
     /// **Shapes**: `weights` `[rows, columns]` (`[out_features, in_features]`); the packed matrix has `columns` rows.

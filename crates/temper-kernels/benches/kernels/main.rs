@@ -1,11 +1,13 @@
 //! How fast the layers of real networks are on one thread, beside the most multiply-adds the processor can do.
 //!
 //! `cargo bench -p temper-kernels [-- PART_OF_A_NAME]` prints a table: layer, instructions, GFLOP/s (a multiply-add counts as
-//! two), share of the peak measured for these instructions. Each figure is the best of many runs.
+//! two), share of the peak measured for these instructions. Each figure is the best of many runs. Operators whose time goes into
+//! reading and writing come first, in values of the larger operand per nanosecond.
 
 mod forward;
 mod gradients;
 mod layers;
+mod memory;
 mod peak;
 
 use forward::{Part, Values, convolve, multiply};
@@ -16,6 +18,9 @@ use temper_kernels::Isa;
 fn main() {
     // Cargo passes `--bench`.
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    for (name, rate) in memory::rates(&filter) {
+        println!("{name:<58} {rate:>7.2} values/ns");
+    }
     for isa in Isa::available() {
         let peak = peak::peak(isa);
         println!("{isa:?}: peak {peak:.1} GFLOP/s");

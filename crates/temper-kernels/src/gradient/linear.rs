@@ -10,7 +10,7 @@ use crate::{Scratch, aligned::Aligned};
 /// Adds the gradient of a linear layer's weights: `weight_gradient += output_gradientᵀ · input`.
 ///
 /// Each sum is divided into chains of at most 256 rows of about equal length, which are added up in order; this is the same for all
-/// instruction sets. The gradient of the input is [`linear`](crate::linear) with
+/// instruction sets. The gradient of the input is [`linear`](crate::linear()) with
 /// [transposed weights](crate::PackedWeights::transposed), that of the bias [`channel_sums`](crate::channel_sums).
 ///
 /// **Shapes**: `input` `[rows, in_features]`, `output_gradient` `[rows, out_features]`, `weight_gradient`
