@@ -44,8 +44,13 @@ impl Isa {
         found
     }
 
-    /// Does some work with these instructions, which the processor must have: an `Isa` comes from [`Isa::detect`] or was checked by
-    /// [`PackedWeights::new`](crate::PackedWeights::new).
+    /// Panics when the processor does not have the instructions.
+    pub(crate) fn check(self) {
+        assert!(Self::available().contains(&self), "this processor has no {self:?}");
+    }
+
+    /// Does some work with these instructions, which the processor must have: an `Isa` comes from [`Isa::detect`] or passed
+    /// [`Isa::check`].
     #[inline]
     #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
     pub(crate) fn run(self, work: impl Work) {

@@ -1,4 +1,5 @@
-//! CPU kernels of Temper on plain slices: convolution and linear layers with fused epilogues, pooling, element-wise operators.
+//! CPU kernels of Temper on plain slices: convolution and linear layers with fused epilogues, pooling, element-wise operators, and the
+//! gradients of all these.
 //!
 //! All of them run on the calling thread and follow three rules:
 //!
@@ -21,16 +22,28 @@
 //! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. Inputs are copied into `planes` with
 //! their padding first, an image or a few at a time, so that every tap lies at a constant distance. `store` applies the epilogue.
 //!
+//! # How a gradient is computed
+//! That of a convolution's input is a convolution of the output's gradient with the weights turned round ([`ConvGradientWeights`]), one for
+//! each remainder of the input's pixels modulo the stride. That of its weights is the same tile again with the roles of pixels and taps
+//! swapped: it goes through the output's pixels, of which gradients lie in panels as weights do, and its inputs are those of some weights
+//! (`gradient::accumulate`). Sums over a batch are divided into short chains, in a way that geometry alone decides and that each function
+//! documents; they too have the same bits for all instruction sets.
+//!
+//! Gradients are computed for a range of images. Those of weights, biases and moments are *added* to what is there, so that a batch can
+//! be divided between threads and the parts be added up in order; all others are overwritten.
+//!
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Region`], [`Epilogue`], [`Scratch`].
 
 mod aligned;
 mod conv;
 mod elementwise;
 mod epilogue;
+mod gradient;
 mod integer;
 mod isa;
 mod linear;
 mod pack;
+mod panels;
 mod partial_sums;
 mod planes;
 mod pool;
@@ -43,6 +56,11 @@ mod tile;
 pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};
+pub use gradient::{
+    ConvGradientWeights, Moments, avg_pool2d_gradient, batch_norm, batch_norm_gradient_sums,
+    batch_norm_input_gradient, channel_moments, channel_sums, conv2d_input_gradient, conv2d_weight_gradient,
+    cross_entropy, linear_weight_gradient, max_pool2d_gradient, relu_gradient,
+};
 pub use integer::{
     CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
     round_ties_even, round_to_steps,
@@ -65,4 +83,10 @@ pub struct Scratch {
     spots: Vec<product::Spot>,
     /// The whole batch as regions.
     regions: Vec<Region>,
+    /// Where the inputs of each weight start.
+    bases: Vec<usize>,
+    /// An output gradient, or a linear layer's inputs, as weights are packed.
+    panels: aligned::Aligned,
+    /// Gradients that are not yet at their place.
+    sums: aligned::Aligned,
 }

@@ -2,6 +2,7 @@
 
 use crate::aligned::Aligned;
 use crate::isa::Isa;
+use crate::panels::{ColumnPanels, RowPanels};
 
 /// The weight matrix of a convolution or linear layer, in panels of a few rows, so that a tile reads it front to back.
 ///
@@ -26,15 +27,50 @@ impl PackedWeights {
     /// # Panics
     /// When `weights` does not have that many values, or the processor does not have the instructions.
     pub fn new(isa: Isa, weights: &[f32], groups: usize, rows: usize, columns: usize) -> Self {
-        // The vector paths are sound only because of this check.
-        assert!(Isa::available().contains(&isa), "this processor has no {isa:?}");
         assert_eq!(weights.len(), groups * rows * columns, "weights must fill [groups * rows, columns]");
-        let size = groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns;
-        let mut packed = Self { isa, groups, rows, columns, data: Aligned::zeros(size) };
-        for (index, &weight) in weights.iter().enumerate() {
-            packed.set(index, weight);
+        let mut packed = Self::zeros(isa, groups, rows, columns);
+        let size = packed.group();
+        let panel = columns * isa.lanes();
+        for group in 0..groups {
+            let from = &weights[group * rows * columns..][..rows * columns];
+            let to = &mut packed.data.values_mut()[group * size..][..size];
+            isa.run(RowPanels { from, rows, columns, distance: columns, to, panel });
         }
         packed
+    }
+
+    /// Packs the transpose of `weights`: with it, [`linear`](crate::linear()) makes a linear layer's input gradient `[n, in_features]`
+    /// of its output gradient `[n, out_features]`.
+    ///
+    /// **Shapes**: `weights` `[rows, columns]` (`[out_features, in_features]`); the packed matrix has `columns` rows.
+    ///
+    /// # Panics
+    /// As [`PackedWeights::new`].
+    pub fn transposed(isa: Isa, weights: &[f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(weights.len(), rows * columns, "weights must fill [rows, columns]");
+        let mut packed = Self::zeros(isa, 1, columns, rows);
+        if !weights.is_empty() {
+            isa.run(ColumnPanels { from: weights, columns, to: packed.data.values_mut() });
+        }
+        packed
+    }
+
+    /// Room for a matrix.
+    pub(crate) fn zeros(isa: Isa, groups: usize, rows: usize, columns: usize) -> Self {
+        // The vector paths are sound only because of this check.
+        isa.check();
+        let size = groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns;
+        Self { isa, groups, rows, columns, data: Aligned::zeros(size) }
+    }
+
+    /// The packed values `[groups, panels, columns, isa.lanes()]`.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        self.data.values_mut()
+    }
+
+    /// Packed values of one group.
+    fn group(&self) -> usize {
+        self.rows.div_ceil(self.isa.lanes()) * self.isa.lanes() * self.columns
     }
 
     /// The instructions it was packed for.
@@ -70,7 +106,7 @@ impl PackedWeights {
 
     /// The panels of one group from panel `first` on, each `[columns, isa.lanes()]`.
     pub(crate) fn panels(&self, group: usize, first: usize) -> &[f32] {
-        let size = self.rows.div_ceil(self.isa.lanes()) * self.columns * self.isa.lanes();
+        let size = self.group();
         &self.data.values()[group * size..][..size][first * self.columns * self.isa.lanes()..]
     }
 

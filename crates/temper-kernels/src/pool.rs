@@ -32,8 +32,28 @@ impl PoolShape {
             .filter(move |&place| place < extent)
     }
 
-    /// What the sum under the window of output `(y, x)` is divided by in average pooling: what a window reaches beyond the padding
-    /// never counts, padding only if `count_padding`.
+    /// Places in the input plane under the window of the output at row `y` and column `x`, in row-major order.
+    pub(crate) fn places(&self, y: usize, x: usize) -> impl Iterator<Item = usize> + use<'_> {
+        let rows = self.taps(0, y);
+        rows.flat_map(move |row| self.taps(1, x).map(move |column| row * self.input[1] + column))
+    }
+
+    /// Whether the windows are two by two, side by side, and all within the input.
+    pub(crate) fn halves(&self) -> bool {
+        let side_by_side = self.kernel == [2, 2] && self.stride == [2, 2] && self.dilation == [1, 1];
+        side_by_side && self.padding == [0; 4] && (0..2).all(|i| 2 * self.output[i] <= self.input[i])
+    }
+
+    /// Whether the one window is the whole input.
+    pub(crate) fn is_global(&self) -> bool {
+        self.kernel == self.input
+            && self.output == [1, 1]
+            && self.padding == [0; 4]
+            && self.dilation == [1, 1]
+    }
+
+    /// What the sum under the window of the output at row `y` and column `x` is divided by in average pooling: what a window reaches
+    /// beyond the padding never counts, padding only if `count_padding`.
     pub fn divisor(&self, count_padding: bool, y: usize, x: usize) -> usize {
         let span = |direction: usize, at: usize| {
             let [before, after] = [self.padding[direction], self.padding[direction + 2]];
@@ -52,10 +72,7 @@ impl PoolShape {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn max_pool2d(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
-    let [h, w] = shape.input;
-    let [oh, ow] = shape.output;
-    let halving = shape.kernel == [2, 2] && shape.stride == [2, 2] && shape.padding == [0; 4];
-    if halving && shape.dilation == [1, 1] && 2 * oh <= h && 2 * ow <= w {
+    if shape.halves() {
         Isa::detect().run(Halve { shape, input, output });
         return;
     }
@@ -110,9 +127,7 @@ fn larger(largest: f32, x: f32) -> f32 {
 
 /// The largest value of one window.
 fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
-    let rows = shape.taps(0, y);
-    rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column))
-        .fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
+    shape.places(y, x).fold(f32::NEG_INFINITY, |largest, at| larger(largest, plane[at]))
 }
 
 /// The mean under each window of each plane. `count_padding` says whether padding counts in the divisor; what a window
@@ -120,7 +135,7 @@ fn largest(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
 ///
 /// **Shapes**: `input` `[planes, H, W]`, `output` `[planes, H', W']`.
 pub fn avg_pool2d(shape: &PoolShape, count_padding: bool, input: &[f32], output: &mut [f32]) {
-    if shape.kernel == shape.input && shape.output == [1, 1] && shape.padding == [0; 4] {
+    if shape.is_global() {
         average_planes(shape.input[0] * shape.input[1], input, output);
         return;
     }
@@ -164,9 +179,7 @@ fn average_planes(len: usize, input: &[f32], output: &mut [f32]) {
 
 /// The mean of one window.
 fn mean(shape: &PoolShape, count_padding: bool, plane: &[f32], y: usize, x: usize) -> f32 {
-    let rows = shape.taps(0, y);
-    let places = rows.flat_map(|row| shape.taps(1, x).map(move |column| row * shape.input[1] + column));
-    let sum: f32 = places.map(|at| plane[at]).sum();
+    let sum: f32 = shape.places(y, x).map(|at| plane[at]).sum();
     sum / shape.divisor(count_padding, y, x) as f32
 }
 
