@@ -160,7 +160,8 @@ fn pack(isa: Isa, shape: &ConvShape, lines: [Line; 2], weights: &[f32]) -> Packe
 /// Computes the gradient of a convolution's input from that of its output.
 ///
 /// Each value is a chain of fused multiply-adds over output channels and taps in reverse, and the same for all instruction sets.
-/// Beyond the edges of the output gradient are zeros that are multiplied like any value.
+/// Beyond the edges of the output gradient are zeros that are multiplied like any value. Only with dilated strides, or padding beyond
+/// the kernel, is it slower, takes the taps in order and multiplies no zeros.
 ///
 /// **Shapes**: `output_gradient` `[images, out_channels, H', W']`, `input_gradient` `[images, C, H, W]`.
 ///
