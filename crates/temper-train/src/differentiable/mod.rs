@@ -4,6 +4,7 @@
 //! their layers give them. Parameters live on the host ([`Parameters`]): what storage, quantisation and faults make of them is
 //! computed there, by `temper-core`, once for training and for evaluation.
 
+mod cpu;
 mod generic;
 mod parameters;
 mod places;
@@ -11,7 +12,7 @@ mod places;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use temper_core::execution::Tap;
+use temper_core::execution::{Tap, TapSide};
 use temper_core::network::{Network, NodeId, Op};
 
 pub use parameters::{ParameterInfo, Parameters};
@@ -104,7 +105,11 @@ pub struct Differentiable {
     network: Network,
     /// For each node, the places of its parameters.
     parameters: Vec<Vec<usize>>,
+    /// Whether a ReLU is all that reads a node.
+    rectified: Vec<bool>,
     device: Device,
+    /// Whether the operators of `cpu` compute, where there are any.
+    on_cpu: bool,
 }
 
 impl Differentiable {
@@ -114,7 +119,16 @@ impl Differentiable {
         for (index, (_, parameter)) in network.parameters().enumerate() {
             parameters[parameter.node.0].push(index);
         }
-        Self { network: network.clone(), parameters, device: device.clone().autodiff() }
+        let device = device.clone().autodiff();
+        let on_cpu = cpu::is_cpu(&device);
+        Self { network: network.clone(), parameters, rectified: rectified(network), device, on_cpu }
+    }
+
+    /// The same by Burn's own operators only: what other devices compute.
+    #[must_use]
+    pub fn by_burn(mut self) -> Self {
+        self.on_cpu = false;
+        self
     }
 
     /// A batch of inputs or of anything else on the device.
@@ -162,7 +176,11 @@ impl Differentiable {
     ///
     /// **Shapes**: `labels` `[images]` → `[1]`.
     pub fn cross_entropy(&self, forward: &Forward, labels: &[u8], smoothing: f32) -> Tensor<1> {
-        generic::cross_entropy(forward.logits.clone(), self.labels(labels), smoothing)
+        let logits = forward.logits.clone();
+        if self.on_cpu {
+            return cpu::cross_entropy(logits, labels, smoothing);
+        }
+        generic::cross_entropy(logits, self.labels(labels), smoothing)
     }
 
     fn vector(&self, values: Vec<f32>) -> Tensor<1> {
@@ -225,6 +243,15 @@ impl Run<'_> {
         value
     }
 
+    /// Whether nobody looks at a node's output but the one node that reads it.
+    fn is_untouched(&self, id: NodeId) -> bool {
+        let reads = |tap: &Tap| match tap.side {
+            TapSide::Output => tap.node == id,
+            TapSide::Input => self.function.network.node(tap.node).inputs.first() == Some(&id),
+        };
+        !self.pass.observed.contains(&id) && !self.pass.taps.iter().any(reads)
+    }
+
     /// Applies a node's operator to inputs, with the given parameters.
     fn operator(&mut self, id: NodeId, mut inputs: Vec<Tensor<2>>, parameters: Vec<Tensor<1>>) -> Tensor<2> {
         let network = &self.function.network;
@@ -233,12 +260,12 @@ impl Run<'_> {
         let shape = |i: usize| network.shape(node.inputs[i]);
         if let Some(pool) = network.pooling(id) {
             let (channels, x) = (shape(0)[0], inputs.swap_remove(0));
-            return match node.op {
-                Op::MaxPool2d { .. } | Op::GlobalMaxPool => generic::max_pool(&pool, channels, x),
-                Op::AvgPool2d { count_include_pad, .. } => {
-                    generic::avg_pool(&pool, count_include_pad, channels, x)
-                }
-                _ => generic::avg_pool(&pool, false, channels, x),
+            let count_padding = matches!(node.op, Op::AvgPool2d { count_include_pad: true, .. });
+            return match (&node.op, self.function.on_cpu) {
+                (Op::MaxPool2d { .. } | Op::GlobalMaxPool, true) => cpu::max_pool(&pool, x),
+                (Op::MaxPool2d { .. } | Op::GlobalMaxPool, false) => generic::max_pool(&pool, channels, x),
+                (_, true) => cpu::avg_pool(&pool, count_padding, x),
+                (_, false) => generic::avg_pool(&pool, count_padding, channels, x),
             };
         }
         let mut parameters = parameters.into_iter();
@@ -253,11 +280,13 @@ impl Run<'_> {
             Op::Conv2d { .. } => {
                 let shape = network.convolution(id).expect("a convolution has its geometry");
                 let weight = parameter().expect("a convolution has weights");
-                generic::convolution(&shape, inputs.swap_remove(0), weight, parameter())
+                let convolution = if self.function.on_cpu { cpu::convolution } else { generic::convolution };
+                convolution(&shape, inputs.swap_remove(0), weight, parameter())
             }
             Op::Linear { in_features, out_features, .. } => {
                 let weight = parameter().expect("a linear layer has weights");
-                generic::linear([*out_features, *in_features], inputs.swap_remove(0), weight, parameter())
+                let linear = if self.function.on_cpu { cpu::linear } else { generic::linear };
+                linear([*out_features, *in_features], inputs.swap_remove(0), weight, parameter())
             }
             Op::BatchNorm { num_features, eps } => {
                 let own = [(); 4].map(|()| parameter().expect("a batch norm has four vectors"));
@@ -280,6 +309,7 @@ impl Run<'_> {
                     [&output[..*axis], &output[axis + 1..]].map(|part| part.iter().product());
                 generic::softmax_along([outer, output[*axis], inner], inputs.swap_remove(0))
             }
+            Op::Relu if self.function.on_cpu => cpu::relu(inputs.swap_remove(0)),
             op => match function(op) {
                 Some(function) => generic::apply(function, inputs.swap_remove(0)),
                 None => inputs.swap_remove(0),
@@ -300,11 +330,29 @@ impl Run<'_> {
         }
         let [images, values] = x.dims();
         let [weight, bias, ..] = parameters;
-        let made = generic::batch_norm_by_batch(channels, eps, x, weight, bias);
+        let relu = self.function.rectified[node.0] && self.is_untouched(node);
+        let made = if self.function.on_cpu {
+            cpu::batch_norm_by_batch(channels, eps, relu, x, weight, bias)
+        } else {
+            generic::batch_norm_by_batch(channels, eps, x, weight, bias)
+        };
         let count = images * values / channels;
         self.moments.push(BatchMoments { node, count, mean: made.mean, variance: made.variance });
         made.output
     }
+}
+
+/// For each node, whether a ReLU is all that reads it.
+fn rectified(network: &Network) -> Vec<bool> {
+    let mut readers = vec![Vec::new(); network.nodes().len()];
+    for node in network.nodes() {
+        for input in &node.inputs {
+            readers[input.0].push(&node.op);
+        }
+    }
+    let output = network.output();
+    let only_relu = |(id, readers): (usize, &Vec<&Op>)| output != NodeId(id) && matches!(readers[..], [Op::Relu]);
+    readers.iter().enumerate().map(only_relu).collect()
 }
 
 /// `x` of shape `own`, stretched to `output`.

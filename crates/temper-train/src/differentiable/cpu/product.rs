@@ -1,0 +1,123 @@
+//! Convolution and linear layers.
+
+use temper_kernels::{
+    ConvGradientWeights, ConvShape, Epilogue, Isa, PackedWeights, Scratch, channel_sums, conv2d,
+    conv2d_input_gradient, conv2d_weight_gradient, linear, linear_weight_gradient,
+};
+
+use super::bridge::{Operation, Recorded};
+use super::{fill_images, of_images, sum_images};
+
+/// A convolution: inputs, weights, and perhaps a bias.
+#[derive(Debug, Clone)]
+pub(super) struct Convolution {
+    pub(super) shape: ConvShape,
+}
+
+impl<const N: usize> Operation<N> for Convolution {
+    type Saved = ();
+
+    fn forward(&self, inputs: [&[f32]; N], images: usize) -> (Vec<f32>, ()) {
+        let shape = &self.shape;
+        let [height, width] = shape.output();
+        let columns = shape.input[0] / shape.groups * shape.kernel[0] * shape.kernel[1];
+        let rows = shape.out_channels / shape.groups;
+        let weights = PackedWeights::new(Isa::detect(), inputs[1], shape.groups, rows, columns);
+        let epilogue = Epilogue { bias: inputs.get(2).copied(), ..Epilogue::default() };
+        let mut output = vec![0.0; images * shape.out_channels * height * width];
+        fill_images(images, &mut output, Scratch::default, |scratch, range, output| {
+            let input = &inputs[0][of_images(inputs[0], images, &range)];
+            conv2d(shape, range.len(), input, &weights, &epilogue, output, scratch);
+        });
+        (output, ())
+    }
+
+    fn backward(&self, recorded: Recorded<'_, N, ()>, gradient: Vec<f32>, wanted: [bool; N]) -> [Option<Vec<f32>>; N] {
+        let (shape, Recorded { inputs, images, .. }) = (&self.shape, recorded);
+        let isa = Isa::detect();
+        let of_input = || {
+            let weights = ConvGradientWeights::new(isa, shape, inputs[1]);
+            let mut found = vec![0.0; inputs[0].len()];
+            fill_images(images, &mut found, Scratch::default, |scratch, range, found| {
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                conv2d_input_gradient(range.len(), gradient, &weights, found, scratch);
+            });
+            found
+        };
+        let of_weights = || {
+            let contribute = |range: std::ops::Range<usize>, part: &mut [f32]| {
+                let input = &inputs[0][of_images(inputs[0], images, &range)];
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                conv2d_weight_gradient(isa, shape, range.len(), input, gradient, part, &mut Scratch::default());
+            };
+            sum_images(images, inputs[1].len(), contribute, |sum, value| *sum += value)
+        };
+        let plane = shape.output().iter().product();
+        std::array::from_fn(|i| {
+            wanted[i].then(|| match i {
+                0 => of_input(),
+                1 => of_weights(),
+                _ => bias_gradient(plane, shape.out_channels, images, &gradient),
+            })
+        })
+    }
+}
+
+/// A linear layer over the last dimension: inputs, weights, and perhaps a bias.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+}
+
+impl<const N: usize> Operation<N> for Linear {
+    type Saved = ();
+
+    fn forward(&self, inputs: [&[f32]; N], images: usize) -> (Vec<f32>, ()) {
+        let weights = PackedWeights::new(Isa::detect(), inputs[1], 1, self.outputs, self.inputs);
+        let epilogue = Epilogue { bias: inputs.get(2).copied(), ..Epilogue::default() };
+        let mut output = vec![0.0; inputs[0].len() / self.inputs * self.outputs];
+        fill_images(images, &mut output, Scratch::default, |scratch, range, output| {
+            linear(&inputs[0][of_images(inputs[0], images, &range)], &weights, &epilogue, output, scratch);
+        });
+        (output, ())
+    }
+
+    fn backward(&self, recorded: Recorded<'_, N, ()>, gradient: Vec<f32>, wanted: [bool; N]) -> [Option<Vec<f32>>; N] {
+        let Recorded { inputs, images, .. } = recorded;
+        let isa = Isa::detect();
+        let of_input = || {
+            let weights = PackedWeights::transposed(isa, inputs[1], self.outputs, self.inputs);
+            let mut found = vec![0.0; inputs[0].len()];
+            fill_images(images, &mut found, Scratch::default, |scratch, range, found| {
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                linear(gradient, &weights, &Epilogue::default(), found, scratch);
+            });
+            found
+        };
+        let of_weights = || {
+            let contribute = |range: std::ops::Range<usize>, part: &mut [f32]| {
+                let input = &inputs[0][of_images(inputs[0], images, &range)];
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                linear_weight_gradient(isa, self.inputs, input, gradient, part, &mut Scratch::default());
+            };
+            sum_images(images, inputs[1].len(), contribute, |sum, value| *sum += value)
+        };
+        std::array::from_fn(|i| {
+            wanted[i].then(|| match i {
+                0 => of_input(),
+                1 => of_weights(),
+                _ => bias_gradient(1, self.outputs, images, &gradient),
+            })
+        })
+    }
+}
+
+/// The sums of each channel.
+fn bias_gradient(plane: usize, channels: usize, images: usize, gradient: &[f32]) -> Vec<f32> {
+    let contribute = |range: std::ops::Range<usize>, sums: &mut [f64]| {
+        channel_sums(plane, &gradient[of_images(gradient, images, &range)], sums);
+    };
+    let sums = sum_images(images, channels, contribute, |sum, value| *sum += value);
+    sums.into_iter().map(|sum| sum as f32).collect()
+}
