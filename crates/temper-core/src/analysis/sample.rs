@@ -128,19 +128,19 @@ impl Sample<'_> {
 
     /// Whether every draw ran all images, so that its accuracy and what became of each image are known.
     pub fn has_all_images(&self) -> bool {
-        self.records.iter().all(|record| record.outcomes.images == self.golden.images)
+        self.records.iter().all(|record| record.near.is_none())
     }
 
-    /// A fraction of each draw's images, in the order of draws.
+    /// A fraction of all images under each draw, in the order of draws; estimated where these ran part of the images.
     pub fn fractions(&self, count: impl Fn(&Outcomes) -> u64) -> Vec<f64> {
-        let fraction = |outcomes: &Outcomes| count(outcomes) as f64 / outcomes.images as f64;
-        self.records.iter().map(|record| fraction(&record.outcomes)).collect()
+        let fraction = |record: &&TrialRecord| self.golden.share(record, |outcomes| count(outcomes) as f64);
+        self.records.iter().map(fraction).collect()
     }
 
     /// Each draw's accuracy over all images: exactly, or estimated from those that it ran
-    /// ([`GoldenInfo::accuracy_under`], which says between what it lies).
+    /// ([`GoldenInfo::accuracy_of`]; [`GoldenInfo::range`] says between what it lies).
     pub fn accuracies(&self) -> Vec<f64> {
-        self.records.iter().map(|record| self.golden.accuracy_under(&record.outcomes)).collect()
+        self.records.iter().map(|record| self.golden.accuracy_of(record)).collect()
     }
 
     /// The level at which an interval must be computed so that it holds with `confidence`: `confidence` itself, but where draws stop by

@@ -7,7 +7,7 @@ use super::plan::{Condition, Plan, Trial};
 use super::record::TrialRecord;
 use super::store::{CampaignInfo, GoldenInfo};
 use crate::statistics::{
-    Decision, ImageChoice, Pilot, StatisticsError, StoppingRule, SubsampledDraw, VarianceComponents,
+    ByMargin, Decision, ImageChoice, Pilot, StatisticsError, StoppingRule, SubsampledDraw, VarianceComponents,
 };
 
 /// What a draw costs apart from its images, in multiply-accumulate operations of the time they take: drawing faults, striking and
@@ -62,7 +62,7 @@ impl CampaignInfo {
     /// The accuracies of a condition's draws over all images, as far as they are recorded without a gap.
     pub fn accuracies(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Vec<f64> {
         let golden = self.golden[condition.id];
-        self.gapless(condition, records).map(|record| golden.accuracy_under(&record.outcomes)).collect()
+        self.gapless(condition, records).map(|record| golden.accuracy_of(record)).collect()
     }
 
     fn wanted(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Wanted {
@@ -93,11 +93,11 @@ impl CampaignInfo {
         let accuracies = accuracies.get(..usize::try_from(pilot).ok()?)?;
         let records = self.gapless(condition, records).take(accuracies.len());
         let draws = subsampled(self.golden[condition.id], records);
-        let components = VarianceComponents::estimate(&draws, self.plan.images).ok()?;
+        let components = VarianceComponents::estimate(&draws, self.plan.strata()).ok()?;
         let pilot = Pilot {
             draws: draws.len(),
             images: self.plan.first_images(),
-            population: self.plan.images,
+            population: self.plan.strata(),
             mean: accuracies.iter().sum::<f64>() / accuracies.len() as f64,
             components,
         };
@@ -105,15 +105,18 @@ impl CampaignInfo {
     }
 }
 
-/// Draws on part of the images.
+/// Draws as samples of images; those on all images have no strata, and no chance in them.
 pub(crate) fn subsampled<'a>(
     golden: GoldenInfo,
     records: impl Iterator<Item = &'a TrialRecord>,
 ) -> Vec<SubsampledDraw> {
-    let draw = |record: &TrialRecord| SubsampledDraw {
-        estimate: golden.accuracy_under(&record.outcomes),
-        images: record.outcomes.images,
-        image_variance: record.outcomes.image_variance(),
+    let draw = |record: &TrialRecord| {
+        let by_margin = record.by_margin().unwrap_or_default();
+        SubsampledDraw {
+            estimate: golden.accuracy_of(record),
+            images: by_margin.map(|outcomes| outcomes.images),
+            image_variances: by_margin.map(|outcomes| outcomes.image_variance()),
+        }
     };
     records.map(draw).collect()
 }
@@ -138,7 +141,7 @@ impl<'a> Schedule<'a> {
     pub fn find(&self, id: u64) -> Option<Trial> {
         let trial = self.plan.find(id)?;
         match self.records.get(&id) {
-            Some(record) => Some(Trial { images: record.outcomes.images, ..trial }),
+            Some(record) => Some(Trial { images: self.images_of(record), ..trial }),
             None if self.is_unknown(trial) => None,
             None => Some(self.with_images(trial)),
         }
@@ -154,10 +157,19 @@ impl<'a> Schedule<'a> {
         let fits = |record: &&TrialRecord| {
             let of_plan = self.plan.find(record.trial);
             of_plan.is_none_or(|trial| {
-                self.is_unknown(trial) || self.with_images(trial).images == record.outcomes.images
+                self.is_unknown(trial) || self.with_images(trial).images == self.images_of(record)
             })
         };
         self.records.values().find(|record| !fits(record))
+    }
+
+    /// How many images a recorded trial ran; of one that claims no strata, and not to have run all, no number that any trial has.
+    fn images_of(&self, record: &TrialRecord) -> ByMargin<u64> {
+        match record.by_margin() {
+            Some(by_margin) => by_margin.map(|outcomes| outcomes.images),
+            None if record.outcomes.images == self.plan.images => self.plan.strata(),
+            None => ByMargin { near: 0, far: record.outcomes.images },
+        }
     }
 
     /// Whether it lies behind a pilot that has not chosen.

@@ -41,6 +41,6 @@ pub use recombine::{IntervalEstimate, fraction_interval, stratified_fraction, st
 pub use sample_size::{margin, normal_quantile, sample_size, table_quantile, unrounded_sample_size};
 pub use sequential::{Decision, Guard, Looks, StoppingRule};
 pub use strata::{StratifiedMean, Stratum, stratified_mean};
-pub use two_stage::{ImageChoice, LEAST_IMAGES, Pilot, SubsampledDraw, VarianceComponents};
+pub use two_stage::{ByMargin, ImageChoice, LEAST_IMAGES, Pilot, SubsampledDraw, VarianceComponents};
 pub use wilcoxon::{NullDistribution, SignedRank};
 pub use yields::yield_at_least;
