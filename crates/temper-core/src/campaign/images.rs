@@ -92,12 +92,16 @@ pub(super) fn by_margin(logits: &[f32], images: usize) -> ByMargin<Vec<usize>> {
     ByMargin { near: places, far }
 }
 
+/// The difference of the two largest; −∞ if there is a NaN, or none between two infinities.
 fn margin(logits: &[f32]) -> f32 {
+    if logits.iter().any(|logit| logit.is_nan()) {
+        return f32::NEG_INFINITY;
+    }
     let (mut first, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
     for &logit in logits {
         if logit > first {
             (first, second) = (logit, first);
-        } else if logit > second || logit.is_nan() {
+        } else if logit > second {
             second = logit;
         }
     }
