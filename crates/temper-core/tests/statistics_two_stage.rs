@@ -279,8 +279,8 @@ fn the_choice_is_the_cheapest() {
     let pilot = |chips, near, far| after(30, chips, near, far);
     // Few draws allowed: more images each.
     let rule_of = |draws: usize, half_width| rule((30, draws), half_width, Guard::EqualDraws);
-    let many = pilot(1e-4, 0.2, 0.2).choose(&rule_of(3_000, 0.012), 0.1);
-    let few = pilot(1e-4, 0.2, 0.2).choose(&rule_of(100, 0.012), 0.1);
+    let many = pilot(1e-4, 0.2, 0.2).choose(&rule_of(3_000, 0.02), 0.1);
+    let few = pilot(1e-4, 0.2, 0.2).choose(&rule_of(100, 0.02), 0.1);
     assert!(many.images.total() == LEAST_IMAGES && few.images.total() > 16 && few.is_reachable, "{few:?}");
     assert!(few.draws <= 100);
     // Out of reach: nearly the precision of all images, not all of them at any price.
