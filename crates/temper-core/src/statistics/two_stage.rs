@@ -146,7 +146,7 @@ pub struct ImageChoice {
     pub is_reachable: bool,
     /// Inferences expected until then, the pilot's included.
     pub inferences: u64,
-    /// The same if further draws ran all images.
+    /// The same of a campaign all of whose draws run all images, by what the pilot says of the chips' variance alone.
     pub inferences_with_all: u64,
     /// What the pilot says of where the variance comes from.
     pub components: VarianceComponents,
@@ -189,13 +189,12 @@ impl Pilot {
         let reaching = with_stop.filter_map(|(images, stop)| Some((images, (*stop)?)));
         let cheapest = self.least_varying(reaching, cost);
         let (images, draws) = cheapest.unwrap_or_else(|| (self.nearly_all(&candidates), last));
-        let with_all = stops.last().copied().flatten().unwrap_or(last);
         ImageChoice {
             images,
             draws,
             is_reachable: cheapest.is_some(),
             inferences: self.inferences(draws, images),
-            inferences_with_all: self.inferences(with_all, self.population),
+            inferences_with_all: self.inferences_with_all(rule),
             components: self.components,
         }
     }
@@ -257,6 +256,19 @@ impl Pilot {
         let smallest =
             self.least_varying(near_enough.map(|images| (images, 0)), |(images, _)| images.total() as f64);
         smallest.map_or(self.population, |(images, _)| images)
+    }
+
+    /// Inferences of a campaign on all images from its first draw to the look at which it is expected to stop.
+    fn inferences_with_all(&self, rule: &StoppingRule) -> u64 {
+        let chips = self.components.chips.max(0.0);
+        let stops = |draws: usize| {
+            let error = (chips / draws as f64).sqrt();
+            let reached = rule.expected_half_widths(draws, self.mean, &[error]);
+            reached.is_some_and(|reached| reached[0] <= rule.half_width())
+        };
+        let looks = rule.looks().draws();
+        let draws = looks.iter().copied().find(|&draws| stops(draws)).or(looks.last().copied());
+        (draws.unwrap_or(self.draws) as u64).saturating_mul(self.population.total())
     }
 
     fn inferences(&self, draws: usize, images: ByMargin<u64>) -> u64 {
