@@ -283,6 +283,9 @@ fn the_choice_is_the_cheapest() {
     let few = pilot(1e-4, 0.2, 0.2).choose(&rule_of(100, 0.02), 0.1);
     assert!(many.images.total() == LEAST_IMAGES && few.images.total() > 16 && few.is_reachable, "{few:?}");
     assert!(few.draws <= 100);
+    // Without any variance of chips, all images would do at the first look.
+    let alike = pilot(-1e-5, 0.2, 0.01).choose(&rule_of(3_000, 0.02), 0.1);
+    assert_eq!(alike.inferences_with_all, 30 * 10_000);
     // Out of reach: nearly the precision of all images, not all of them at any price.
     let out = pilot(1e-2, 0.05, 0.05).choose(&rule_of(100, 0.001), 0.1);
     assert!(!out.is_reachable && (32..=128).contains(&out.images.total()) && out.draws == 100, "{out:?}");

@@ -260,7 +260,10 @@ impl Pilot {
 
     /// Inferences of a campaign on all images from its first draw to the look at which it is expected to stop.
     fn inferences_with_all(&self, rule: &StoppingRule) -> u64 {
-        let chips = self.components.chips.max(0.0);
+        let VarianceComponents { chips, images } = self.components;
+        // Chips that hardly differ are not all equal, unless no image changed.
+        let least = if images.near + images.far > 0.0 { f64::MIN_POSITIVE } else { 0.0 };
+        let chips = chips.max(least);
         let stops = |draws: usize| {
             let error = (chips / draws as f64).sqrt();
             let reached = rule.expected_half_widths(draws, self.mean, &[error]);
