@@ -32,7 +32,7 @@ use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
 use crate::statistics::ByMargin;
 
 /// Version of the directory's format.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 const INFO: &str = "campaign.json";
 const SHARDS: &str = "shards";
