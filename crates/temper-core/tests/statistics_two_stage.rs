@@ -114,6 +114,7 @@ fn stop(
     let pilot_draws = rule.looks().draws()[0];
     let mut draws: Vec<SubsampledDraw> = Vec::new();
     let (mut next, mut images, mut choice) = (pilot_draws, PILOT_IMAGES, None);
+    let mut rule = rule.clone();
     loop {
         draws.extend((draws.len()..next).map(|_| subsample(chip(population, rng), images, rng)));
         match rule.decide(&estimates(&draws)).expect("in range") {
@@ -129,8 +130,10 @@ fn stop(
                         mean,
                         components,
                     };
-                    let chosen = pilot.choose(rule, overhead);
+                    let chosen = pilot.choose(&rule, overhead);
                     (images, choice) = (chosen.images, Some(chosen));
+                    rule = rule.with_second_look(chosen.draws);
+                    next = chosen.draws;
                 }
             }
             stop @ Decision::Stop { .. } => {

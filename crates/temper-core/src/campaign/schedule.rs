@@ -40,14 +40,33 @@ impl CampaignInfo {
         Schedule { plan: &self.plan, records, conditions }
     }
 
-    /// The rule by which the draws of a condition stop, if they do.
+    /// The rule by which the draws of a condition stop, if they do, with its looks as far as the records show where they are.
     ///
     /// # Errors
     /// When a number of the specification is out of range.
-    pub fn stopping_rule(&self, condition: usize) -> Result<Option<StoppingRule>, StatisticsError> {
-        let (low, high) = self.golden[condition].range(self.plan.draw_images == DrawImages::All);
-        let rule = self.plan.precision.map(|precision| precision.rule()).transpose()?;
-        Ok(rule.map(|rule| rule.with_range(low, high)))
+    pub fn stopping_rule(
+        &self,
+        condition: &Condition,
+        records: &BTreeMap<u64, TrialRecord>,
+    ) -> Result<Option<StoppingRule>, StatisticsError> {
+        Ok(self.planned_rule(condition, records)?.map(|(rule, _)| rule))
+    }
+
+    /// The rule of a condition, and what its pilot chose, once that is recorded and was not enough.
+    fn planned_rule(
+        &self,
+        condition: &Condition,
+        records: &BTreeMap<u64, TrialRecord>,
+    ) -> Result<Option<(StoppingRule, Option<ImageChoice>)>, StatisticsError> {
+        let Some(precision) = self.plan.precision else { return Ok(None) };
+        let (low, high) = self.golden[condition.id].range(self.plan.draw_images == DrawImages::All);
+        let rule = precision.rule()?.with_range(low, high);
+        let choice = self.choose(condition, records, &rule);
+        let planned = match choice {
+            Some(choice) => rule.with_second_look(choice.draws),
+            None => rule.planned(&self.accuracies(condition, records)),
+        };
+        Ok(Some((planned, choice)))
     }
 
     /// The records of a condition's draws, as far as there is no gap between them.
@@ -66,18 +85,15 @@ impl CampaignInfo {
     }
 
     fn wanted(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Wanted {
-        let Ok(Some(rule)) = self.stopping_rule(condition.id) else {
+        let Ok(Some((rule, choice))) = self.planned_rule(condition, records) else {
             return Wanted { draws: condition.draws, choice: None };
         };
-        let accuracies = self.accuracies(condition, records);
-        let draws = match rule.decide(&accuracies) {
+        let draws = match rule.decide(&self.accuracies(condition, records)) {
             Ok(Decision::Continue { next_look }) => next_look as u64,
             Ok(Decision::Stop { estimate, .. }) => estimate.draws as u64,
             // Accuracies lie in their range; without a decision all draws are made.
             Err(_) => condition.draws,
         };
-        let pilot = self.plan.pilot_draws().filter(|&pilot| draws > pilot);
-        let choice = pilot.and_then(|pilot| self.choose(condition, records, &accuracies, pilot, &rule));
         Wanted { draws, choice }
     }
 
@@ -86,20 +102,21 @@ impl CampaignInfo {
         &self,
         condition: &Condition,
         records: &BTreeMap<u64, TrialRecord>,
-        accuracies: &[f64],
-        pilot: u64,
         rule: &StoppingRule,
     ) -> Option<ImageChoice> {
-        let accuracies = accuracies.get(..usize::try_from(pilot).ok()?)?;
-        let records = self.gapless(condition, records).take(accuracies.len());
-        let draws = subsampled(self.golden[condition.id], records);
-        let components = VarianceComponents::estimate(&draws, self.plan.strata()).ok()?;
+        let wanted = usize::try_from(self.plan.pilot_draws()?).ok()?;
+        let pilot = self.gapless(condition, records).take(wanted);
+        let draws = subsampled(self.golden[condition.id], pilot);
+        let accuracies: Vec<f64> = draws.iter().map(|draw| draw.estimate).collect();
+        if draws.len() < wanted || matches!(rule.decide(&accuracies), Ok(Decision::Stop { .. })) {
+            return None;
+        }
         let pilot = Pilot {
             draws: draws.len(),
             images: self.plan.first_images(),
             population: self.plan.strata(),
             mean: accuracies.iter().sum::<f64>() / accuracies.len() as f64,
-            components,
+            components: VarianceComponents::estimate(&draws, self.plan.strata()).ok()?,
         };
         Some(pilot.choose(rule, DRAW_OVERHEAD_MACS / self.plan.image_macs.max(1) as f64))
     }

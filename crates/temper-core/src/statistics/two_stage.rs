@@ -140,7 +140,7 @@ pub struct Pilot {
 pub struct ImageChoice {
     /// Images of each further draw.
     pub images: ByMargin<u64>,
-    /// The look, in draws, at which the half-width is expected to be reached; the last one if it is not.
+    /// The draws at which the half-width is expected to be reached, and the second look should be; the last look's if it is not.
     pub draws: usize,
     /// Whether it is expected to be reached.
     pub is_reachable: bool,
@@ -158,9 +158,9 @@ impl Pilot {
     ///
     /// With `S = chips − Σ Wₕ² imagesₕ/Nₕ`, the variance of a draw is `S + Σ Wₕ² imagesₕ/nₕ`. For n images in all it is least with `nₕ` in
     /// proportion to `Wₕ √imagesₕ` (Neyman, *JRSS* 97, 1934; Cochran, 1977, §5.5), and the cost of a given variance of the mean is least
-    /// at `n = Σ Wₕ √imagesₕ · √(draw_overhead / S)` (§10.6). But the rule stops at looks only, its guard asks for a number of draws of its
-    /// own, and the pilot is paid for. So every power of two from [`LEAST_IMAGES`] to N, with a quarter, half, three quarters or
-    /// seven eighths of near ones, and N itself, is tried at every look, with the variance `(T₀ V₀ + (T − T₀) V) / T²` of the mean of T draws
+    /// at `n = Σ Wₕ √imagesₕ · √(draw_overhead / S)` (§10.6). But the rule's guard asks for a number of draws of its own, and the pilot is
+    /// paid for. So every power of two from [`LEAST_IMAGES`] to N, with a quarter, half, three quarters or
+    /// seven eighths of near ones, and N itself, is tried at every look possible, with the variance `(T₀ V₀ + (T − T₀) V) / T²` of the mean of T draws
     /// of which T₀ are the pilot's. A power of two is at most √2 off the best number, which costs at most 6 %. If no number reaches the
     /// half-width by the last look, it is the smallest whose variance is nearly that of all images.
     ///
@@ -169,19 +169,9 @@ impl Pilot {
     pub fn choose(&self, rule: &StoppingRule, draw_overhead: f64) -> ImageChoice {
         let candidates = self.candidates();
         let variances: Vec<f64> = candidates.iter().map(|&images| self.variance(images)).collect();
-        let mut stops: Vec<Option<usize>> = vec![None; candidates.len()];
-        let looks = rule.looks().draws();
-        for &draws in looks.iter().filter(|&&draws| draws > self.draws) {
-            let errors: Vec<f64> =
-                variances.iter().map(|&variance| self.standard_error(draws, variance)).collect();
-            let Some(reached) = rule.expected_half_widths(draws, self.mean, &errors) else { break };
-            for (stop, half_width) in stops.iter_mut().zip(reached) {
-                if stop.is_none() && half_width <= rule.half_width() {
-                    *stop = Some(draws);
-                }
-            }
-        }
-        let last = looks.last().copied().unwrap_or(self.draws).max(self.draws);
+        let error = |choice: usize, draws: usize| self.standard_error(draws, variances[choice]);
+        let stops = rule.expected_stops(self.mean, candidates.len(), error);
+        let last = rule.looks().draws().last().copied().unwrap_or(self.draws).max(self.draws);
         let cost = |(images, draws): (ByMargin<u64>, usize)| {
             (draws - self.draws) as f64 * (images.total() as f64 + draw_overhead)
         };
@@ -243,8 +233,12 @@ impl Pilot {
         variances.zip(half).map(|(variance, half)| variance.max(half))
     }
 
-    /// The standard error of the mean of so many draws, those after the pilot with this variance.
+    /// The standard error of the mean of so many draws, those after the pilot with this variance; infinite for the pilot's alone, which
+    /// were not enough.
     fn standard_error(&self, draws: usize, variance: f64) -> f64 {
+        if draws <= self.draws {
+            return f64::INFINITY;
+        }
         let squares = self.draws as f64 * self.variance(self.images) + (draws - self.draws) as f64 * variance;
         squares.sqrt() / draws as f64
     }
@@ -264,13 +258,9 @@ impl Pilot {
         // Chips that hardly differ are not all equal, unless no image changed.
         let least = if images.near + images.far > 0.0 { f64::MIN_POSITIVE } else { 0.0 };
         let chips = chips.max(least);
-        let stops = |draws: usize| {
-            let error = (chips / draws as f64).sqrt();
-            let reached = rule.expected_half_widths(draws, self.mean, &[error]);
-            reached.is_some_and(|reached| reached[0] <= rule.half_width())
-        };
+        let error = |_, draws: usize| (chips / draws as f64).sqrt();
         let looks = rule.looks().draws();
-        let draws = looks.iter().copied().find(|&draws| stops(draws)).or(looks.last().copied());
+        let draws = rule.expected_stops(self.mean, 1, error)[0].or(looks.last().copied());
         (draws.unwrap_or(self.draws) as u64).saturating_mul(self.population.total())
     }
 
