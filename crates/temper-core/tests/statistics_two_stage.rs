@@ -262,7 +262,7 @@ fn the_choice_is_the_cheapest() {
         components: VarianceComponents { chips, images: ByMargin { near, far } },
     };
     // √(overhead / S) · Σ Wₕ √imagesₕ is 8, 177 and 560, and with images that all change alike 141; near ones have the share Wₕ √imagesₕ of the
-    // sum: 40, 40, 40 and 10 %. Looks lie apart by half, so a neighbour may do as well.
+    // sum: 40, 40, 40 and 10 %. Draws lie apart by a sixteenth, so a neighbour may do as well.
     let precise = rule((1_000, 10_000_000), 0.0005, Guard::EqualDraws);
     for (overhead, near, far, totals, shares) in [
         (0.1, 1.0, 0.0278, 16..=32, 0.25..=0.5),
@@ -283,9 +283,9 @@ fn the_choice_is_the_cheapest() {
     // Few draws allowed: more images each.
     let rule_of = |draws: usize, half_width| rule((30, draws), half_width, Guard::EqualDraws);
     let many = pilot(1e-4, 0.2, 0.2).choose(&rule_of(3_000, 0.02), 0.1);
-    let few = pilot(1e-4, 0.2, 0.2).choose(&rule_of(100, 0.02), 0.1);
-    assert!(many.images.total() == LEAST_IMAGES && few.images.total() > 16 && few.is_reachable, "{few:?}");
-    assert!(few.draws <= 100);
+    let few = pilot(1e-4, 0.2, 0.2).choose(&rule_of(60, 0.02), 0.1);
+    assert!(many.images.total() <= 32 && few.images.total() > 32 && few.is_reachable, "{many:?} {few:?}");
+    assert!(few.draws <= 60);
     // Without any variance of chips, all images would do at the first look.
     let alike = pilot(-1e-5, 0.2, 0.01).choose(&rule_of(3_000, 0.02), 0.1);
     assert_eq!(alike.inferences_with_all, 30 * 10_000);

@@ -23,7 +23,7 @@ pub enum Guard {
     EqualDraws,
     /// Widen every interval: ε is a quarter of the look's error for each side, and the t interval gets the other half. For
     /// accuracies of which a few are ruined and the others close together, where the first draws show no ruined one. Costs at
-    /// least about `ln(4 K / (1 − c)) · m / h` draws.
+    /// least about `ln(4 / e) · m / h` draws, where e is the look's error.
     UnseenOutcomes,
 }
 
