@@ -54,8 +54,12 @@ fn a_part_of_the_images_has_the_outcomes_of_these() {
             assert_eq!(record.outcomes.golden_correct, images.iter().filter(is_right).count() as u64);
             let Outcomes { masked, sdc, due, .. } = record.outcomes;
             assert_eq!(masked + sdc + due, 30);
-            let near = images.iter().filter(|&&image| part.is_near(&golden, 0, image)).count() as u64;
-            assert_eq!((near, record.near.map(|near| near.images)), (12, Some(12)));
+            let near: Vec<usize> =
+                images.iter().copied().filter(|&image| part.is_near(&golden, 0, image)).collect();
+            let right = |image: &&usize| predicted(**image).map(usize::from) == Some(label(**image));
+            let correct = near.iter().filter(right).count() as u64;
+            assert_eq!(near.len(), 12);
+            assert_eq!(record.near.map(|near| (near.images, near.correct)), Some((12, correct)));
             assert_eq!(part.replay(&golden, *trial, &Silent).outcomes, record.outcomes);
             // Of transient faults those of these images count, and are listed.
             let listed = part.listed_faults(*trial, Some(&images));
