@@ -218,17 +218,20 @@ mod tests {
 
     #[test]
     fn equal_draws_certify_what_their_number_allows() {
-        // All right, 5 looks: ε = 0.05/5/2, and the mean is at least 1 − q with q = 1 − ε^(1/n).
+        // All right: at the last two of 5 looks ε = 0.05 · 7/64 / 2, and the mean is at least 1 − q with q = 1 − ε^(1/n).
         let rule = rule(20, 100, 0.06, Guard::EqualDraws);
         let draws = [1.0; 100];
         assert_eq!(rule.looks().draws(), [20, 30, 45, 68, 100]);
-        // q is 0.074 at 68 draws and 0.052 at 100.
+        // q is 0.083 at 68 draws and 0.057 at 100.
         assert_eq!(rule.decide(&draws[..68]), Ok(Decision::Continue { next_look: 100 }));
         let Ok(Decision::Stop { estimate, is_precise: true }) = rule.decide(&draws) else {
             panic!("precise at 100 draws");
         };
         let (low, high) = estimate.interval.expect("several draws");
-        assert!((1.0 - low - (1.0 - 0.005f64.powf(0.01))).abs() < 1e-12 && high == 1.0, "{low}, {high}");
+        assert!(
+            (1.0 - low - (1.0 - (0.05f64 * 7.0 / 128.0).powf(0.01))).abs() < 1e-12 && high == 1.0,
+            "{low}, {high}"
+        );
         assert_eq!((estimate.draws, estimate.mean, estimate.confidence), (100, 1.0, 0.95));
     }
 
