@@ -75,6 +75,7 @@ fn check(model: &Model, data: &Dataset, spec: &CampaignSpec) -> Outcomes {
             draw: trial.draw,
             faults: sites.len() as u64,
             outcomes: count(expected, &faulty, data.labels(), softmax),
+            near: None,
             predictions: None,
             masked_proven: 0,
             cpu_seconds: 0.0,

@@ -15,6 +15,7 @@ use temper_core::campaign::{
 use temper_core::data::{Dataset, Split};
 use temper_core::network::Model;
 use temper_core::network::zoo::{Architecture, Family};
+use temper_core::statistics::ByMargin;
 
 /// Three conditions of faults in every layer, of very different cost and outcome.
 const SWEPT: &str = "trials.count = 40\nsweep.count = [0, 2, 60]\n[[fault]]\nmodel = 'bit-flip'";
@@ -97,7 +98,10 @@ fn the_plan_goes_draw_by_draw_through_the_conditions() {
     assert!(plan.conditions.iter().enumerate().all(|(id, condition)| condition.id == id));
     for (id, trial) in plan.trials().enumerate() {
         let id = id as u64;
-        assert_eq!(trial, Trial { id, condition: (id % 3) as usize, draw: id / 3, images: 10 });
+        assert_eq!(
+            trial,
+            Trial { id, condition: (id % 3) as usize, draw: id / 3, images: ByMargin { near: 2, far: 8 } }
+        );
     }
     assert_eq!(plan.trials().count(), 120);
     let found: Vec<_> = (0..130).map(|id| plan.find(id)).collect();

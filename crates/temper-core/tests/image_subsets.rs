@@ -11,6 +11,7 @@ use temper_core::analysis::{AccuracyFloor, SummaryOptions, samples, summarise, y
 use temper_core::campaign::{
     Campaign, CampaignDir, CampaignInfo, CampaignSpec, DrawImages, Outcomes, Shard, Trial, TrialRecord,
 };
+use temper_core::statistics::ByMargin;
 
 const FAULTS: &str = "[[fault]]\nmodel = 'bit-flip'\nbits = 'exponent'\ncount = 20\n";
 const TRANSIENT: &str =
@@ -37,7 +38,7 @@ fn a_part_of_the_images_has_the_outcomes_of_these() {
         let whole = run(&all, &golden, &all.plan().trials().collect::<Vec<_>>());
         let logits = part.golden_logits(&golden, 0);
         for ((trial, record), whole) in trials.iter().zip(&records).zip(&whole) {
-            let images = part.images_of(*trial).expect("not all");
+            let images = part.images_of(&golden, *trial).expect("not all");
             assert_eq!((images.len(), record.outcomes.images), (30, 30));
             let label = |image: usize| usize::from(data.labels()[image]);
             let predicted = |image: usize| whole.predictions.as_ref().expect("recorded")[image];
@@ -53,9 +54,15 @@ fn a_part_of_the_images_has_the_outcomes_of_these() {
             assert_eq!(record.outcomes.golden_correct, images.iter().filter(is_right).count() as u64);
             let Outcomes { masked, sdc, due, .. } = record.outcomes;
             assert_eq!(masked + sdc + due, 30);
+            let near: Vec<usize> =
+                images.iter().copied().filter(|&image| part.is_near(&golden, 0, image)).collect();
+            let right = |image: &&usize| predicted(**image).map(usize::from) == Some(label(**image));
+            let correct = near.iter().filter(right).count() as u64;
+            assert_eq!(near.len(), 12);
+            assert_eq!(record.near.map(|near| (near.images, near.correct)), Some((12, correct)));
             assert_eq!(part.replay(&golden, *trial, &Silent).outcomes, record.outcomes);
             // Of transient faults those of these images count, and are listed.
-            let listed = part.listed_faults(*trial);
+            let listed = part.listed_faults(*trial, Some(&images));
             assert!(
                 listed.iter().all(|fault| fault.image.is_none_or(|image| images.contains(&(image as usize))))
             );
@@ -77,11 +84,12 @@ fn images_are_those_of_the_draw_under_every_condition() {
             .replace("count = 20\n", ""),
     );
     let bound = bind(&spec, &model, &data).expect("it fits");
-    let images = |id| bound.images_of(bound.plan().find(id).expect("a trial"));
+    let golden = bound.golden(&Silent);
+    let images = |id| bound.images_of(&golden, bound.plan().find(id).expect("a trial"));
     assert!(images(0).is_some() && images(0) == images(1) && images(2) == images(3));
     assert_ne!(images(0), images(2));
-    let whole = Trial { images: 120, ..bound.plan().find(0).expect("a trial") };
-    assert_eq!(bound.images_of(whole), None);
+    let whole = Trial { images: bound.plan().strata(), ..bound.plan().find(0).expect("a trial") };
+    assert_eq!(bound.images_of(&golden, whole), None);
 }
 
 /// Runs a campaign in rounds of at most `block` trials, on so many threads, from what is recorded.
@@ -112,7 +120,8 @@ fn what_a_pilot_chooses_depends_on_its_records_alone() {
     let (model, data, spec) = (digits_model(), digits_images(250), campaign(AUTO));
     let bound = bind(&spec, &model, &data).expect("it fits");
     let info = info(&bound, &spec);
-    assert_eq!((info.plan.draw_images, info.plan.first_images()), (DrawImages::Auto, 64));
+    let pilot = ByMargin { near: 25, far: 39 };
+    assert_eq!((info.plan.draw_images, info.plan.first_images()), (DrawImages::Auto, pilot));
     let expected = finish(&bound, &info, BTreeMap::new(), usize::MAX, 2);
     for (block, threads) in [(1, 1), (7, 3)] {
         assert!(finish(&bound, &info, BTreeMap::new(), block, threads) == expected, "blocks of {block}");
@@ -127,22 +136,25 @@ fn what_a_pilot_chooses_depends_on_its_records_alone() {
     }
     let schedule = info.schedule(&expected);
     for condition in &info.plan.conditions {
-        let later: Vec<u64> = expected
+        let later: Vec<ByMargin<u64>> = expected
             .values()
             .filter(|record| record.condition == condition.id && record.draw >= 6)
-            .map(|record| record.outcomes.images)
+            .filter_map(|record| Some(record.by_margin()?.map(|outcomes| outcomes.images)))
             .collect();
         let choice = schedule.choice(condition.id);
         println!("{}: {} draws after the pilot, {choice:?}", condition.label(), later.len());
         assert!(later.iter().all(|images| Some(*images) == choice.map(|choice| choice.images)));
     }
-    assert!(schedule.choice(2).is_some_and(|choice| choice.images < 250), "a choice was made");
+    assert!(schedule.choice(2).is_some_and(|choice| choice.images.total() < 250), "a choice was made");
     // Trials are found with their images; those behind a pilot only once it is over.
     let last = expected.values().next_back().expect("records");
-    assert_eq!(schedule.find(last.trial).map(|trial| trial.images), Some(last.outcomes.images));
+    assert_eq!(
+        schedule.find(last.trial).map(|trial| trial.images),
+        last.by_margin().map(|of| of.map(|outcomes| outcomes.images))
+    );
     let nothing = BTreeMap::new();
     let before = info.schedule(&nothing);
-    assert_eq!(before.find(17).map(|trial| trial.images), Some(64));
+    assert_eq!(before.find(17).map(|trial| trial.images), Some(pilot));
     assert_eq!(before.find(18), None);
 }
 
@@ -193,6 +205,9 @@ fn the_mean_is_that_of_all_images() {
     assert!(error > 0.0 && mean.abs() < 4.0 * error);
 }
 
+/// Changes a record.
+type Alter = fn(&mut TrialRecord);
+
 #[test]
 fn a_directory_keeps_the_images_and_refuses_others() {
     let (model, data, spec) = (digits_model(), digits_images(250), campaign(AUTO));
@@ -207,10 +222,16 @@ fn a_directory_keeps_the_images_and_refuses_others() {
     let again = CampaignDir::open(dir.path()).expect("a campaign");
     assert_eq!(again.info(), &info);
     assert_eq!(again.records().expect("sound").by_trial, records);
-    // Another number of images behind the pilot, or in it.
-    for at in [0, all.len() - 1] {
+    // Another number of images behind the pilot or in it, other strata, none.
+    let alterations: [(usize, Alter); 4] = [
+        (0, |record| record.outcomes.images += 1),
+        (all.len() - 1, |record| record.outcomes.images += 1),
+        (1, |record| record.near.iter_mut().for_each(|near| near.images -= 1)),
+        (2, |record| record.near = None),
+    ];
+    for (at, alter) in alterations {
         let mut altered = all.clone();
-        altered[at].outcomes.images += 1;
+        alter(&mut altered[at]);
         let dir = CampaignDir::open_or_create(&folder.path().join(format!("b{at}")), &info).expect("made");
         dir.begin_attempt(Shard::WHOLE, "first").expect("begun").append(&altered).expect("written");
         let error = chain(&dir.records().expect_err("altered"));
@@ -233,7 +254,7 @@ fn numbers_of_images_that_make_no_sense_are_refused() {
     let (model, data) = (digits_model(), digits_images(120));
     let head = "seed = 1\nmodel.file = 'm'\ndata.set = 'digits'\n";
     for (trials, expected) in [
-        ("count = 3\nimages = 1", "[trials] images: expected at least 2, found 1"),
+        ("count = 3\nimages = 3", "[trials] images: expected at least 4, found 3"),
         ("count = 3\nimages = 'auto'", "[trials] images: \"auto\" chooses the images for a precision"),
         ("exhaustive = true\nimages = 10", "[trials] images: statistical and exhaustive campaigns"),
         ("count = 3\nimages = 'some'", "expected \"auto\", \"all\" or a number of images"),

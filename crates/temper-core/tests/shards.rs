@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use temper_core::campaign::{Condition, DrawImages, Plan, Shard, ShardError, Trial};
+use temper_core::statistics::ByMargin;
 
 fn plan(conditions: usize, draws: u64) -> Plan {
     let condition = |id| Condition { id, swept: Vec::new(), sites: draws, draws };
@@ -74,7 +75,7 @@ fn a_small_plan_is_dealt_as_by_hand() {
 #[test]
 fn a_plan_too_long_to_list_begins_at_once() {
     let first = Shard::WHOLE.trials(&plan(3, u64::MAX / 3)).nth(4);
-    assert_eq!(first, Some(Trial { id: 4, condition: 1, draw: 1, images: 1 }));
+    assert_eq!(first, Some(Trial { id: 4, condition: 1, draw: 1, images: ByMargin { near: 1, far: 0 } }));
 }
 
 /// The least and the most of some counts.

@@ -30,7 +30,7 @@ fn check(seed: u64, case: &Case) {
         let mut next = 0;
         loop {
             draws.extend((draws.len()..next).map(|_| case.population.draw(&mut rng)));
-            match rule.decide(&draws).expect("fractions") {
+            match rule.clone().planned(&draws).decide(&draws).expect("fractions") {
                 Decision::Continue { next_look } => next = next_look,
                 Decision::Stop { estimate, is_precise } => {
                     let (low, high) = estimate.interval.expect("several draws");

@@ -174,7 +174,7 @@ fn until_precise(
 /// The draws of each condition that count: those up to the look at which its rule stops.
 fn counted(info: &CampaignInfo, records: &BTreeMap<u64, TrialRecord>) -> Vec<(usize, bool)> {
     let decide = |condition: &Condition| {
-        let rule = info.stopping_rule(condition.id).expect("valid").expect("by precision");
+        let rule = info.stopping_rule(condition, records).expect("valid").expect("by precision");
         match rule.decide(&info.accuracies(condition, records)) {
             Ok(Decision::Stop { estimate, is_precise }) => (estimate.draws, is_precise),
             other => panic!("{other:?}"),

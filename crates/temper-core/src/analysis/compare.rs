@@ -167,7 +167,7 @@ fn compare_condition(
         return Err(AnalysisError::TooFewDraws { condition: first.label(), found: a.len(), needed: 2 });
     }
     let (accuracies_a, accuracies_b) = (accuracies(&a, first.golden), accuracies(&b, second.golden));
-    let (drops_a, drops_b) = (drops(&a), drops(&b));
+    let (drops_a, drops_b) = (drops(&a, first.golden), drops(&b, second.golden));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     Ok(ComparedCondition {
         swept: first.condition.swept.clone(),
@@ -189,12 +189,12 @@ fn pairs<'a>(first: &Sample<'a>, second: &Sample<'a>) -> (Vec<&'a TrialRecord>, 
 }
 
 fn accuracies(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
-    records.iter().map(|record| golden.accuracy_under(&record.outcomes)).collect()
+    records.iter().map(|record| golden.accuracy_of(record)).collect()
 }
 
 /// Accuracy drops, from whole images: drops that are equal must be equal numbers, or ranks would see differences that are not there.
-fn drops(records: &[&TrialRecord]) -> Vec<f64> {
-    records.iter().map(|record| record.outcomes.accuracy_drop()).collect()
+fn drops(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
+    records.iter().map(|record| golden.accuracy_drop_of(record)).collect()
 }
 
 /// The second sample minus the first; p-values not adjusted yet.

@@ -76,7 +76,7 @@ pub struct Sample<'a> {
     pub unit: Unit,
     /// The records, in the order of their draws. Where draws stop by precision and have stopped, those of the look at which they did.
     pub records: Vec<&'a TrialRecord>,
-    /// The looks of a rule by which draws stop.
+    /// The looks of a rule by which draws stop, as far as it is known where they are.
     pub looks: Option<Looks>,
     /// Where draws stop by precision and have stopped: the mean accuracy at that look, with the rule's interval and confidence.
     pub stopped: Option<Estimate>,
@@ -108,7 +108,7 @@ pub fn samples<'a>(
     }
     for sample in &mut samples {
         sample.records.sort_by_key(|record| record.draw);
-        let Some(rule) = info.stopping_rule(sample.condition.id)? else { continue };
+        let Some(rule) = info.stopping_rule(sample.condition, records)? else { continue };
         sample.looks = Some(rule.looks().clone());
         let accuracies = info.accuracies(sample.condition, records);
         if let Decision::Stop { estimate, .. } = rule.decide(&accuracies)? {
@@ -128,25 +128,25 @@ impl Sample<'_> {
 
     /// Whether every draw ran all images, so that its accuracy and what became of each image are known.
     pub fn has_all_images(&self) -> bool {
-        self.records.iter().all(|record| record.outcomes.images == self.golden.images)
+        self.records.iter().all(|record| record.near.is_none())
     }
 
-    /// A fraction of each draw's images, in the order of draws.
+    /// A fraction of all images under each draw, in the order of draws; estimated where these ran part of the images.
     pub fn fractions(&self, count: impl Fn(&Outcomes) -> u64) -> Vec<f64> {
-        let fraction = |outcomes: &Outcomes| count(outcomes) as f64 / outcomes.images as f64;
-        self.records.iter().map(|record| fraction(&record.outcomes)).collect()
+        let fraction = |record: &&TrialRecord| self.golden.share(record, |outcomes| count(outcomes) as f64);
+        self.records.iter().map(fraction).collect()
     }
 
     /// Each draw's accuracy over all images: exactly, or estimated from those that it ran
-    /// ([`GoldenInfo::accuracy_under`], which says between what it lies).
+    /// ([`GoldenInfo::accuracy_of`]; [`GoldenInfo::range`] says between what it lies).
     pub fn accuracies(&self) -> Vec<f64> {
-        self.records.iter().map(|record| self.golden.accuracy_under(&record.outcomes)).collect()
+        self.records.iter().map(|record| self.golden.accuracy_of(record)).collect()
     }
 
     /// The level at which an interval must be computed so that it holds with `confidence`: `confidence` itself, but where draws stop by
-    /// precision the level of a single look (see [`Looks::look_confidence`]), since when they stopped depended on them.
+    /// precision the level of the look at which they did ([`Looks::level`]), or of the next one, since when they stop depends on them.
     pub fn level(&self, confidence: f64) -> f64 {
-        self.looks.as_ref().map_or(confidence, |looks| looks.look_confidence(confidence))
+        self.looks.as_ref().map_or(confidence, |looks| looks.level(self.records.len(), confidence))
     }
 
     /// Values of the draws as a sample of the condition's faults, or of chips.

@@ -43,10 +43,10 @@ pub struct ConditionSummary {
     pub mean_faults: f64,
     /// Accuracy over draws, 0..=1, with Student's t interval; `None` before the first. Where draws have stopped by precision, with the
     /// interval and confidence of the rule; of distinct single faults, with the correction for their number. Where draws ran part of
-    /// the images, its standard deviation and extremes are those of estimates ([`GoldenInfo::accuracy_under`]), chance of the images
+    /// the images, its standard deviation and extremes are those of estimates ([`GoldenInfo::accuracy_of`]), chance of the images
     /// included.
     ///
-    /// [`GoldenInfo::accuracy_under`]: crate::campaign::GoldenInfo::accuracy_under
+    /// [`GoldenInfo::accuracy_of`]: crate::campaign::GoldenInfo::accuracy_of
     pub accuracy: Option<Estimate>,
     /// The `BCa` bootstrap interval of the mean accuracy; `None` for fewer than two draws, and for distinct single faults.
     pub accuracy_bca: Option<(f64, f64)>,
@@ -61,7 +61,8 @@ pub struct ConditionSummary {
     pub worst: Option<WorstDraw>,
     /// Golden minus mean accuracy, −1..=1, and its interval: that of the accuracy, turned round; both the point for a single draw.
     pub accuracy_drop: Option<IntervalEstimate>,
-    /// Outcomes of all inferences of all draws, added up.
+    /// Outcomes of all inferences of all draws, added up. Where draws ran part of the images, near ones are more frequent among these than
+    /// among all: for shares of all images see `shares`.
     pub outcomes: Outcomes,
     /// Outcomes as shares of a draw's images, over draws.
     pub shares: Option<OutcomeShares>,
@@ -98,7 +99,7 @@ pub struct WorstDraw {
 /// The mean over draws of a share of a draw's images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DrawEstimate {
-    /// The mean, 0..=1; where all draws have equally many images, the share of all inferences too.
+    /// The mean, 0..=1; where all draws have all images, the share of all inferences too.
     pub mean: f64,
     /// Student's t interval over draws, not cut at 0 and 1; `None` for a single draw. Of distinct single faults, corrected for their
     /// number and cut.
@@ -245,7 +246,7 @@ fn resampling_stream(condition: u64, draws: u64) -> ChaCha12Rng {
 /// The standard deviation between chips, whose variance is that of draws less what the images add to it.
 fn chip_std(sample: &Sample<'_>) -> Option<f64> {
     let draws = subsampled(sample.golden, sample.records.iter().copied());
-    let components = VarianceComponents::estimate(&draws, sample.golden.images).ok()?;
+    let components = VarianceComponents::estimate(&draws, sample.golden.strata()).ok()?;
     Some(components.chips.max(0.0).sqrt())
 }
 

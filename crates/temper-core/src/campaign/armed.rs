@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::engine::Golden;
 use super::plan::Trial;
 use super::resolved::{Campaign, TrialFaults};
 use crate::execution::Origins;
@@ -25,7 +26,7 @@ pub(super) struct Armed {
 
 impl Campaign<'_> {
     /// Draws the faults of a trial.
-    pub(super) fn arm(&self, trial: Trial) -> Armed {
+    pub(super) fn arm(&self, golden: &Golden, trial: Trial) -> Armed {
         let faults = self.faults_of(trial);
         let variant = self.variant_of(trial);
         let permanent: Vec<FaultSite> = faults.permanent().copied().collect();
@@ -38,7 +39,8 @@ impl Campaign<'_> {
             origins.add_tap(&variant.program, tap);
         }
         let anew = self.strikes_parameters_anew(trial, &faults);
-        Armed { trial, faults, changes, images: self.images_of(trial), activations, origins, anew }
+        let images = self.images_of(golden, trial);
+        Armed { trial, faults, changes, images, activations, origins, anew }
     }
 }
 

@@ -47,6 +47,8 @@ impl Worker {
 #[derive(Default, Clone)]
 pub(super) struct Part {
     pub(super) outcomes: Outcomes,
+    /// Those of the images near to another answer, where the trial runs part of the images.
+    pub(super) near: Option<Outcomes>,
     pub(super) cpu_seconds: f64,
     /// Number of sites drawn anew for these images.
     pub(super) faults: u64,
@@ -60,6 +62,9 @@ impl Part {
     /// Adds what came of the same trial on later images.
     pub(super) fn extend(&mut self, other: &Self) {
         self.outcomes += other.outcomes;
+        if let Some(near) = other.near {
+            *self.near.get_or_insert_default() += near;
+        }
         self.cpu_seconds += other.cpu_seconds;
         self.faults += other.faults;
         self.masked_proven += other.masked_proven;
@@ -174,8 +179,9 @@ impl Chunk<'_> {
     /// Runs one trial and compares every output with the golden one.
     fn run_trial(&self, armed: &Armed, worker: &mut Worker) -> Part {
         let began = Instant::now();
-        let mut part =
-            Part { outcomes: Outcomes::new(self.campaign.records_confidence()), ..Part::default() };
+        let none = Outcomes::new(self.campaign.records_confidence());
+        let near = armed.images.as_ref().map(|_| none);
+        let mut part = Part { outcomes: none, near, ..Part::default() };
         let images = armed.images_in(self.images.clone());
         if armed.changes_nothing() {
             for &image in &images {
@@ -310,6 +316,7 @@ impl Chunk<'_> {
     fn classify(&self, image: usize, output: &Output<'_>, part: &mut Part) {
         let classes = self.variant.program.output_len();
         let golden = &self.golden.logits[image * classes..][..classes];
+        let before = (part.near.is_some() && self.golden.is_near(image)).then_some(part.outcomes);
         let faulty = match output {
             Output::Masked => {
                 part.masked_proven += 1;
@@ -325,6 +332,9 @@ impl Chunk<'_> {
                 faulty
             }
         };
+        if let (Some(near), Some(before)) = (&mut part.near, before) {
+            *near += part.outcomes.without(&before);
+        }
         if self.predictions {
             part.predictions.push(top_class(faulty).map(|class| class as u8));
         }

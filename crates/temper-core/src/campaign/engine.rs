@@ -149,7 +149,7 @@ impl Campaign<'_> {
         let mut pace = Pace::new(self.images());
         let mut trials = trials.into_iter().peekable();
         while trials.peek().is_some() {
-            let armed = self.next_block(&mut trials, pace.trials());
+            let armed = self.next_block(golden, &mut trials, pace.trials());
             let began = Instant::now();
             let parts = self.run_block(golden, &armed, options, observer, &mut state);
             // What is not finished is not recorded.
@@ -167,12 +167,17 @@ impl Campaign<'_> {
     }
 
     /// Draws the faults of the next trials, as many as make a block.
-    fn next_block(&self, trials: &mut impl Iterator<Item = Trial>, most: usize) -> Vec<Armed> {
+    fn next_block(
+        &self,
+        golden: &Golden,
+        trials: &mut impl Iterator<Item = Trial>,
+        most: usize,
+    ) -> Vec<Armed> {
         let mut block = Vec::new();
         let mut sites = 0;
         while block.len() < most && sites < MOST_SITES {
             let Some(trial) = trials.next() else { break };
-            let armed = self.arm(trial);
+            let armed = self.arm(golden, trial);
             sites += armed.faults.permanent_sites();
             block.push(armed);
         }
@@ -336,6 +341,7 @@ impl Campaign<'_> {
             draw: armed.trial.draw,
             faults: armed.faults.permanent_sites() as u64 + part.faults,
             outcomes: part.outcomes,
+            near: part.near,
             predictions: self.records_predictions().then_some(part.predictions),
             masked_proven: part.masked_proven,
             cpu_seconds: part.cpu_seconds,

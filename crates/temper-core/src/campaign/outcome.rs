@@ -79,18 +79,35 @@ impl Outcomes {
         shared(self, other) == shared(other, self)
     }
 
+    /// These less some of them.
+    #[must_use]
+    pub fn without(&self, part: &Self) -> Self {
+        let less = |count: fn(&Self) -> u64| count(self).saturating_sub(count(part));
+        let less_of = |count: fn(&Self) -> Option<u64>| {
+            Some(count(self)?.saturating_sub(count(part).unwrap_or_default()))
+        };
+        Self {
+            images: less(|outcomes| outcomes.images),
+            correct: less(|outcomes| outcomes.correct),
+            golden_correct: less(|outcomes| outcomes.golden_correct),
+            masked: less(|outcomes| outcomes.masked),
+            masked_exact: less_of(|outcomes| outcomes.masked_exact),
+            sdc: less(|outcomes| outcomes.sdc),
+            sdc5: less(|outcomes| outcomes.sdc5),
+            sdc10: less_of(|outcomes| outcomes.sdc10),
+            sdc20: less_of(|outcomes| outcomes.sdc20),
+            critical: less(|outcomes| outcomes.critical),
+            due: less(|outcomes| outcomes.due),
+        }
+    }
+
     /// Fraction of these images whose label is the top class, 0..1. For the accuracy over all images, of which these may be a part,
-    /// see [`GoldenInfo::accuracy_under`](super::GoldenInfo::accuracy_under).
+    /// see [`GoldenInfo::accuracy_of`](super::GoldenInfo::accuracy_of).
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.images as f64
     }
 
-    /// How much less accurate than the golden run on these images, −1..=1: `(golden_correct − correct) / images`.
-    pub fn accuracy_drop(&self) -> f64 {
-        (self.golden_correct as f64 - self.correct as f64) / self.images as f64
-    }
-
-    /// Sample variance over these images of what each adds to [`accuracy_drop`](Self::accuracy_drop): 1 if it became wrong, −1 if it became
+    /// Sample variance over these images of what each adds to the accuracy drop: 1 if it became wrong, −1 if it became
     /// right, else 0. With images − 1 in the divisor; 0 for fewer than two images.
     pub fn image_variance(&self) -> f64 {
         if self.images < 2 {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::images::{DrawImages, PILOT_IMAGES};
+use super::images::{DrawImages, PILOT_IMAGES, halves, strata};
 use super::sweep::{Swept, label};
 use super::trials::Precision;
+use crate::statistics::ByMargin;
 
 /// One combination of swept values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub struct Trial {
     /// Its number within the condition.
     pub draw: u64,
     /// How many images it runs.
-    pub images: u64,
+    pub images: ByMargin<u64>,
 }
 
 /// All trials of a campaign. Trials are numbered draw by draw through all conditions, so that an interrupted campaign has nearly
@@ -93,12 +94,17 @@ impl Plan {
     }
 
     /// How many images the first draws run.
-    pub fn first_images(&self) -> u64 {
+    pub fn first_images(&self) -> ByMargin<u64> {
         match self.draw_images {
-            DrawImages::All => self.images,
-            DrawImages::Count(images) => images,
-            DrawImages::Auto => PILOT_IMAGES,
+            DrawImages::All => self.strata(),
+            DrawImages::Count(images) => halves(self.images, images),
+            DrawImages::Auto => halves(self.images, PILOT_IMAGES),
         }
+    }
+
+    /// How many images are near to another answer, and far from it.
+    pub fn strata(&self) -> ByMargin<u64> {
+        strata(self.images)
     }
 
     /// The number of draws that choose how many images all others run, if they do.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::outcome::Outcomes;
+use crate::statistics::ByMargin;
 
 /// One trial, done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +22,10 @@ pub struct TrialRecord {
     /// What became of the inferences.
     #[serde(flatten)]
     pub outcomes: Outcomes,
-    /// The top class of every image, where the specification asks for it; `null` for an output with a NaN.
+    /// Those of the images near to another answer, where the trial ran part of the images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<Outcomes>,
+    /// The top class of every image run, where the specification asks for it; `null` for an output with a NaN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<Vec<Option<u8>>>,
     /// Of the masked inferences, those that were not run to their end, because the golden top class provably stays on top. How it is
@@ -79,6 +83,11 @@ impl TrialRecord {
         Ok(serde_json::from_str(&json)?)
     }
 
+    /// The outcomes of the two strata, where it ran part of the images.
+    pub fn by_margin(&self) -> Option<ByMargin<Outcomes>> {
+        self.near.map(|near| ByMargin { near, far: self.outcomes.without(&near) })
+    }
+
     /// Whether both say the same of the same trial, however and in whatever time it was found.
     pub fn agrees_with(&self, other: &Self) -> bool {
         let result = |record: &Self| Self { cpu_seconds: 0.0, masked_proven: 0, ..record.clone() };
@@ -99,6 +108,7 @@ mod tests {
             draw: 1,
             faults: 27,
             outcomes,
+            near: Some(Outcomes { images: 4, correct: 2, masked: 4, ..Outcomes::default() }),
             predictions: Some(vec![Some(3), None]),
             masked_proven: 2,
             cpu_seconds: 0.125,

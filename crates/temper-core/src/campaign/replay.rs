@@ -106,7 +106,7 @@ impl Campaign<'_> {
         let (program, weights) = variant.observed(&nodes);
         let observed = Observed { campaign: self, trial, program, weights, nodes };
         let parts: Vec<(Outcomes, Vec<Sums>)> = observed
-            .chunks()
+            .chunks(golden)
             .into_par_iter()
             .map(|images| {
                 let part = observed.run(golden, images.clone());
@@ -132,9 +132,9 @@ impl Campaign<'_> {
 
 impl Observed<'_> {
     /// The trial's images in parts that run together; single ones where it runs some only, or strikes each anew.
-    fn chunks(&self) -> Vec<Range<usize>> {
+    fn chunks(&self, golden: &Golden) -> Vec<Range<usize>> {
         let Self { campaign, trial, program, .. } = self;
-        if let Some(images) = campaign.images_of(*trial) {
+        if let Some(images) = campaign.images_of(golden, *trial) {
             return images.into_iter().map(|image| image..image + 1).collect();
         }
         let one_by_one = campaign.strikes_parameters_anew(*trial, &campaign.faults_of(*trial));

@@ -2,7 +2,7 @@
 
 use super::error::CampaignError;
 use super::identity::Identity;
-use super::images::subset;
+use super::images::sample;
 use super::plan::{Plan, Trial};
 use super::resolver::{Conditions, Resolver};
 use super::spec::{CampaignSpec, RecordSpec};
@@ -157,10 +157,16 @@ impl<'a> Campaign<'a> {
     }
 
     /// The places among the campaign's images of those that a trial runs, ascending; `None` for all of them. A pure function of the campaign's
-    /// seed, the trial's draw and its number of images: the same under every condition.
-    pub fn images_of(&self, trial: Trial) -> Option<Vec<usize>> {
-        let count = trial.images as usize;
-        (count < self.images()).then(|| subset(self.seed, trial.draw, count, self.images()))
+    /// seed, the trial's draw and its number of images, and of the golden outputs: the same under every condition that stores the network
+    /// alike.
+    pub fn images_of(&self, golden: &super::Golden, trial: Trial) -> Option<Vec<usize>> {
+        let strata = &golden.runs[self.variant_number(trial)].strata;
+        (trial.images != self.plan.strata()).then(|| sample(self.seed, trial.draw, trial.images, strata))
+    }
+
+    /// Whether an image is near to another answer under a condition: see [`ByMargin`](crate::statistics::ByMargin).
+    pub fn is_near(&self, golden: &super::Golden, condition: usize, image: usize) -> bool {
+        golden.runs[self.conditions[condition].variant].is_near(image)
     }
 
     /// Number of ways in which the conditions store the network: so many golden runs there are.
@@ -273,14 +279,15 @@ impl<'a> Campaign<'a> {
         faults.has_transient().then(|| self.sites_of_image(trial, &faults, image))
     }
 
-    /// The faults of a trial as rows of a list, fault after fault; those drawn anew once for every image that it runs.
-    pub fn listed_faults(&self, trial: Trial) -> FaultList {
+    /// The faults of a trial as rows of a list, fault after fault; those drawn anew once for every image that it runs: for
+    /// `images` ([`images_of`](Self::images_of) it), or all.
+    pub fn listed_faults(&self, trial: Trial, images: Option<&[usize]>) -> FaultList {
         let memory = &self.variant_of(trial).memory;
         let row = |image, site: &FaultSite| ListedFault::of_site(memory, None, image, site);
         let faults = self.faults_of(trial);
-        let images: Vec<u64> = match self.images_of(trial) {
+        let images: Vec<u64> = match images {
             _ if !faults.has_transient() => Vec::new(),
-            Some(images) => images.into_iter().map(|image| image as u64).collect(),
+            Some(images) => images.iter().map(|&image| image as u64).collect(),
             None => (0..self.images() as u64).collect(),
         };
         let sites_by_fault = |&image: &u64| (image, self.sites_by_fault(trial, &faults, image));

@@ -7,7 +7,7 @@ use super::plan::{Condition, Plan, Trial};
 use super::record::TrialRecord;
 use super::store::{CampaignInfo, GoldenInfo};
 use crate::statistics::{
-    Decision, ImageChoice, Pilot, StatisticsError, StoppingRule, SubsampledDraw, VarianceComponents,
+    ByMargin, Decision, ImageChoice, Pilot, StatisticsError, StoppingRule, SubsampledDraw, VarianceComponents,
 };
 
 /// What a draw costs apart from its images, in multiply-accumulate operations of the time they take: drawing faults, striking and
@@ -40,14 +40,33 @@ impl CampaignInfo {
         Schedule { plan: &self.plan, records, conditions }
     }
 
-    /// The rule by which the draws of a condition stop, if they do.
+    /// The rule by which the draws of a condition stop, if they do, with its looks as far as the records show where they are.
     ///
     /// # Errors
     /// When a number of the specification is out of range.
-    pub fn stopping_rule(&self, condition: usize) -> Result<Option<StoppingRule>, StatisticsError> {
-        let (low, high) = self.golden[condition].range(self.plan.draw_images == DrawImages::All);
-        let rule = self.plan.precision.map(|precision| precision.rule()).transpose()?;
-        Ok(rule.map(|rule| rule.with_range(low, high)))
+    pub fn stopping_rule(
+        &self,
+        condition: &Condition,
+        records: &BTreeMap<u64, TrialRecord>,
+    ) -> Result<Option<StoppingRule>, StatisticsError> {
+        Ok(self.planned_rule(condition, records)?.map(|(rule, _)| rule))
+    }
+
+    /// The rule of a condition, and what its pilot chose, once that is recorded and was not enough.
+    fn planned_rule(
+        &self,
+        condition: &Condition,
+        records: &BTreeMap<u64, TrialRecord>,
+    ) -> Result<Option<(StoppingRule, Option<ImageChoice>)>, StatisticsError> {
+        let Some(precision) = self.plan.precision else { return Ok(None) };
+        let (low, high) = self.golden[condition.id].range(self.plan.draw_images == DrawImages::All);
+        let rule = precision.rule()?.with_range(low, high);
+        let choice = self.choose(condition, records, &rule);
+        let planned = match choice {
+            Some(choice) => rule.with_second_look(choice.draws),
+            None => rule.planned(&self.accuracies(condition, records)),
+        };
+        Ok(Some((planned, choice)))
     }
 
     /// The records of a condition's draws, as far as there is no gap between them.
@@ -62,22 +81,19 @@ impl CampaignInfo {
     /// The accuracies of a condition's draws over all images, as far as they are recorded without a gap.
     pub fn accuracies(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Vec<f64> {
         let golden = self.golden[condition.id];
-        self.gapless(condition, records).map(|record| golden.accuracy_under(&record.outcomes)).collect()
+        self.gapless(condition, records).map(|record| golden.accuracy_of(record)).collect()
     }
 
     fn wanted(&self, condition: &Condition, records: &BTreeMap<u64, TrialRecord>) -> Wanted {
-        let Ok(Some(rule)) = self.stopping_rule(condition.id) else {
+        let Ok(Some((rule, choice))) = self.planned_rule(condition, records) else {
             return Wanted { draws: condition.draws, choice: None };
         };
-        let accuracies = self.accuracies(condition, records);
-        let draws = match rule.decide(&accuracies) {
+        let draws = match rule.decide(&self.accuracies(condition, records)) {
             Ok(Decision::Continue { next_look }) => next_look as u64,
             Ok(Decision::Stop { estimate, .. }) => estimate.draws as u64,
             // Accuracies lie in their range; without a decision all draws are made.
             Err(_) => condition.draws,
         };
-        let pilot = self.plan.pilot_draws().filter(|&pilot| draws > pilot);
-        let choice = pilot.and_then(|pilot| self.choose(condition, records, &accuracies, pilot, &rule));
         Wanted { draws, choice }
     }
 
@@ -86,34 +102,38 @@ impl CampaignInfo {
         &self,
         condition: &Condition,
         records: &BTreeMap<u64, TrialRecord>,
-        accuracies: &[f64],
-        pilot: u64,
         rule: &StoppingRule,
     ) -> Option<ImageChoice> {
-        let accuracies = accuracies.get(..usize::try_from(pilot).ok()?)?;
-        let records = self.gapless(condition, records).take(accuracies.len());
-        let draws = subsampled(self.golden[condition.id], records);
-        let components = VarianceComponents::estimate(&draws, self.plan.images).ok()?;
+        let wanted = usize::try_from(self.plan.pilot_draws()?).ok()?;
+        let pilot = self.gapless(condition, records).take(wanted);
+        let draws = subsampled(self.golden[condition.id], pilot);
+        let accuracies: Vec<f64> = draws.iter().map(|draw| draw.estimate).collect();
+        if draws.len() < wanted || matches!(rule.decide(&accuracies), Ok(Decision::Stop { .. })) {
+            return None;
+        }
         let pilot = Pilot {
             draws: draws.len(),
             images: self.plan.first_images(),
-            population: self.plan.images,
+            population: self.plan.strata(),
             mean: accuracies.iter().sum::<f64>() / accuracies.len() as f64,
-            components,
+            components: VarianceComponents::estimate(&draws, self.plan.strata()).ok()?,
         };
         Some(pilot.choose(rule, DRAW_OVERHEAD_MACS / self.plan.image_macs.max(1) as f64))
     }
 }
 
-/// Draws on part of the images.
+/// Draws as samples of images; those on all images have no strata, and no chance in them.
 pub(crate) fn subsampled<'a>(
     golden: GoldenInfo,
     records: impl Iterator<Item = &'a TrialRecord>,
 ) -> Vec<SubsampledDraw> {
-    let draw = |record: &TrialRecord| SubsampledDraw {
-        estimate: golden.accuracy_under(&record.outcomes),
-        images: record.outcomes.images,
-        image_variance: record.outcomes.image_variance(),
+    let draw = |record: &TrialRecord| {
+        let by_margin = record.by_margin().unwrap_or_default();
+        SubsampledDraw {
+            estimate: golden.accuracy_of(record),
+            images: by_margin.map(|outcomes| outcomes.images),
+            image_variances: by_margin.map(|outcomes| outcomes.image_variance()),
+        }
     };
     records.map(draw).collect()
 }
@@ -138,7 +158,7 @@ impl<'a> Schedule<'a> {
     pub fn find(&self, id: u64) -> Option<Trial> {
         let trial = self.plan.find(id)?;
         match self.records.get(&id) {
-            Some(record) => Some(Trial { images: record.outcomes.images, ..trial }),
+            Some(record) => Some(Trial { images: self.images_of(record), ..trial }),
             None if self.is_unknown(trial) => None,
             None => Some(self.with_images(trial)),
         }
@@ -154,10 +174,19 @@ impl<'a> Schedule<'a> {
         let fits = |record: &&TrialRecord| {
             let of_plan = self.plan.find(record.trial);
             of_plan.is_none_or(|trial| {
-                self.is_unknown(trial) || self.with_images(trial).images == record.outcomes.images
+                self.is_unknown(trial) || self.with_images(trial).images == self.images_of(record)
             })
         };
         self.records.values().find(|record| !fits(record))
+    }
+
+    /// How many images a recorded trial ran; of one that claims no strata, and not to have run all, no number that any trial has.
+    fn images_of(&self, record: &TrialRecord) -> ByMargin<u64> {
+        match record.by_margin() {
+            Some(by_margin) => by_margin.map(|outcomes| outcomes.images),
+            None if record.outcomes.images == self.plan.images => self.plan.strata(),
+            None => ByMargin { near: 0, far: record.outcomes.images },
+        }
     }
 
     /// Whether it lies behind a pilot that has not chosen.

@@ -149,7 +149,7 @@ impl TrialsSpec {
     /// Nothing if `images` goes with the rest.
     fn check_images(&self) -> Result<(), SpecError> {
         let reason = match self.images {
-            Some(DrawImages::Count(images @ 0..=1)) => format!("expected at least 2, found {images}"),
+            Some(DrawImages::Count(images @ 0..=3)) => format!("expected at least 4, found {images}"),
             Some(DrawImages::Auto) if self.precision.is_none() => {
                 "\"auto\" chooses the images for a precision: give one, or a number of images".to_owned()
             }

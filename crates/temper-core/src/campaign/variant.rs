@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::arithmetic::Arithmetic;
+use super::images::by_margin;
 use crate::data::Inputs;
 use crate::execution::{
     Extent, IntegerLayer, Masking, Origins, Program, TapId, Weights, Workspace, chunk_size, count_correct,
@@ -14,6 +15,7 @@ use crate::fault::{Change, FaultSite, strike_activations};
 use crate::memory::{Calibration, Memory, Part, TensorId};
 use crate::network::NodeId;
 use crate::number::NumberFormat;
+use crate::statistics::ByMargin;
 
 /// A stored network and its program.
 #[derive(Debug)]
@@ -35,6 +37,15 @@ pub(super) struct GoldenRun {
     pub(super) logits: Vec<f32>,
     /// Number of images whose label is the top class.
     pub(super) correct: u64,
+    /// The places of its images near to another answer and far from it, ascending.
+    pub(super) strata: ByMargin<Vec<usize>>,
+}
+
+impl GoldenRun {
+    /// Whether an image is near to another answer.
+    pub(super) fn is_near(&self, image: usize) -> bool {
+        self.strata.near.binary_search(&image).is_ok()
+    }
 }
 
 /// Values kept at each tap to find a range: enough for percentiles, and bounded.
@@ -94,7 +105,8 @@ impl Variant {
     pub(super) fn golden(&self, inputs: &Inputs<'_>, progress: &(dyn Fn(usize) + Sync)) -> GoldenRun {
         let store = |_: Range<usize>, tap: TapId, values: &mut [f32]| self.store(tap, values);
         let logits = logits_with(&self.program, &self.weights, inputs, &store, progress);
-        GoldenRun { correct: count_correct(&logits, inputs.dataset().labels()), logits }
+        let correct = count_correct(&logits, inputs.dataset().labels());
+        GoldenRun { correct, strata: by_margin(&logits, inputs.len()), logits }
     }
 
     /// Stores the activations of a batch at a tap: they become what their code words mean.

@@ -25,9 +25,9 @@ pub fn condition_stream(campaign_seed: u64, condition: u64) -> impl Rng {
     stream([campaign_seed, u64::MAX], condition)
 }
 
-/// The random stream by which a draw chooses its images; the same under every condition.
-pub fn subset_stream(campaign_seed: u64, draw: u64) -> impl Rng {
-    stream([campaign_seed, u64::MAX - 1], draw)
+/// The random stream by which a draw chooses its images of one of several strata, numbered from 0; the same under every condition.
+pub fn subset_stream(campaign_seed: u64, stratum: u64, draw: u64) -> impl Rng {
+    stream([campaign_seed, u64::MAX - 1 - stratum], draw)
 }
 
 fn stream(words: [u64; 2], number: u64) -> impl Rng {

@@ -4,47 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{StatisticsError, check_confidence};
 use super::estimate::{Estimate, t_interval};
+use super::looks::Looks;
+use super::paired::mean_and_variance;
 use super::student::two_sided_quantile;
-
-/// The numbers of draws at which a campaign may stop: `min`, then each half as many again (rounded up), last `max`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Looks {
-    draws: Vec<usize>,
-}
-
-impl Looks {
-    /// The looks from `min` to `max` draws: a pure function of the two.
-    ///
-    /// # Errors
-    /// If `min` is less than 2, which leaves no interval, or more than `max`.
-    pub fn new(min: usize, max: usize) -> Result<Self, StatisticsError> {
-        if min < 2 {
-            return Err(StatisticsError::TooFew {
-                name: "draws before the first look",
-                found: min as u64,
-                needed: 2,
-            });
-        }
-        super::proportion::check_part(("draws at least", min as u64), ("draws at most", max as u64))?;
-        let half_more = |draws: &usize| Some(draws.saturating_add(draws.div_ceil(2)));
-        let mut draws: Vec<usize> =
-            std::iter::successors(Some(min), half_more).take_while(|&draws| draws < max).collect();
-        draws.push(max);
-        Ok(Self { draws })
-    }
-
-    /// The numbers of draws, ascending.
-    pub fn draws(&self) -> &[usize] {
-        &self.draws
-    }
-
-    /// The level of each look's interval with which all of them hold at once with a probability of `confidence`: `1 − (1 − c) /
-    /// K` for K looks (Bonferroni's inequality). So the interval at the look where one stops holds too, whatever made one stop
-    /// there.
-    pub fn look_confidence(&self, confidence: f64) -> f64 {
-        1.0 - (1.0 - confidence) / self.draws.len() as f64
-    }
-}
 
 /// What to make of outcomes that have not been drawn.
 ///
@@ -61,7 +23,7 @@ pub enum Guard {
     EqualDraws,
     /// Widen every interval: ε is a quarter of the look's error for each side, and the t interval gets the other half. For
     /// accuracies of which a few are ruined and the others close together, where the first draws show no ruined one. Costs at
-    /// least about `ln(4 K / (1 − c)) · m / h` draws.
+    /// least about `ln(4 / e) · m / h` draws, where e is the look's error.
     UnseenOutcomes,
 }
 
@@ -96,8 +58,7 @@ pub enum Decision {
 
 impl StoppingRule {
     /// Stops as soon as the mean accuracy's interval reaches no further than `half_width` (a fraction, 0..1) to either side, at
-    /// this
-    /// `confidence`, but only at one of `looks`, and at the last in any case.
+    /// this `confidence`, but only at one of `looks`, and at the last in any case.
     ///
     /// # Errors
     /// If the half-width or the confidence level does not lie between 0 and 1.
@@ -131,9 +92,21 @@ impl StoppingRule {
         &self.looks
     }
 
-    /// The half-width at which it stops, a fraction.
-    pub(super) fn half_width(&self) -> f64 {
-        self.half_width
+    /// The same with its second look at so many draws.
+    #[must_use]
+    pub fn with_second_look(self, draws: usize) -> Self {
+        Self { looks: self.looks.with_second(draws), ..self }
+    }
+
+    /// The same with its second look where it is expected to stop, going by the accuracies of the first; unchanged before these are
+    /// all there. For draws all made alike; see [`Pilot::choose`](super::Pilot::choose) for others.
+    #[must_use]
+    pub fn planned(self, accuracies: &[f64]) -> Self {
+        let Some(seen) = accuracies.get(..self.looks.draws()[0]) else { return self };
+        let (mean, variance) = mean_and_variance(seen);
+        let error = |_, draws: usize| (variance / draws as f64).sqrt();
+        let second = self.expected_stops(mean, 1, error)[0].unwrap_or(usize::MAX);
+        self.with_second_look(second)
     }
 
     /// What to do after these accuracies (0..=1, or in the rule's range), in the order of their draws: a pure function of the first of them, up to the
@@ -143,7 +116,7 @@ impl StoppingRule {
     /// # Errors
     /// If an accuracy lies outside the range.
     pub fn decide(&self, accuracies: &[f64]) -> Result<Decision, StatisticsError> {
-        let Looks { draws: looks } = &self.looks;
+        let looks = self.looks.draws();
         let reached = looks.partition_point(|&look| look <= accuracies.len());
         for &look in &looks[..reached] {
             let (estimate, half_width) = self.look(&accuracies[..look])?;
@@ -179,7 +152,7 @@ impl StoppingRule {
 
     /// What the interval at a look after so many draws is made of.
     fn levels(&self, draws: usize, all_equal: bool) -> Levels {
-        let error = 1.0 - self.looks.look_confidence(self.confidence);
+        let error = 1.0 - self.looks.level(draws, self.confidence);
         let (t_error, unseen_error) = match self.guard {
             _ if all_equal => (error, Some(error / 2.0)),
             Guard::EqualDraws => (error, None),
@@ -188,22 +161,32 @@ impl StoppingRule {
         Levels { t: 1.0 - t_error, unseen: unseen_error.map_or(0.0, |error| unseen_share(draws, error)) }
     }
 
-    /// How far the interval is expected to reach to the farther side after so many draws with this mean, for each standard error of the
-    /// mean; `None` if the level is so high that there is no interval.
-    pub(super) fn expected_half_widths(
+    /// The fewest draws at whose look, the first or a second put there, each of several alternatives is expected to be precise;
+    /// `None` if not even the last is. `standard_error` is that of the mean, by alternative and number of draws.
+    pub(super) fn expected_stops(
         &self,
-        draws: usize,
         mean: f64,
-        standard_errors: &[f64],
-    ) -> Option<Vec<f64>> {
+        alternatives: usize,
+        standard_error: impl Fn(usize, usize) -> f64,
+    ) -> Vec<Option<usize>> {
         let (lowest, highest) = self.range;
         let farther = f64::max(mean - lowest, highest - mean);
-        let [equal, varying] = [true, false].map(|all_equal| self.levels(draws, all_equal));
-        let t = two_sided_quantile(draws - 1, varying.t)?;
-        let reach = |&error: &f64| {
-            if error > 0.0 { t * error + varying.unseen * farther } else { equal.unseen * farther }
-        };
-        Some(standard_errors.iter().map(reach).collect())
+        let mut stops = vec![None; alternatives];
+        for draws in self.looks.possible() {
+            let rule = Self { looks: self.looks.with_second(draws), ..*self };
+            let [equal, varying] = [true, false].map(|all_equal| rule.levels(draws, all_equal));
+            let Some(t) = two_sided_quantile(draws - 1, varying.t) else { break };
+            for (alternative, stop) in stops.iter_mut().enumerate().filter(|(_, stop)| stop.is_none()) {
+                let error = standard_error(alternative, draws);
+                let unseen = if error > 0.0 { varying.unseen } else { equal.unseen };
+                let reach = t * error + unseen * farther;
+                *stop = (reach <= self.half_width).then_some(draws);
+            }
+            if stops.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        stops
     }
 }
 
@@ -234,33 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn looks_by_hand() {
-        let looks = |min, max| Looks::new(min, max).expect("valid").draws().to_vec();
-        assert_eq!(looks(10, 100), [10, 15, 23, 35, 53, 80, 100]);
-        assert_eq!(looks(2, 9), [2, 3, 5, 8, 9]);
-        assert_eq!(looks(30, 30), [30]);
-        assert_eq!(looks(30, 45), [30, 45]);
-        assert_eq!(looks(usize::MAX - 1, usize::MAX), [usize::MAX - 1, usize::MAX]);
-        let confidence = Looks::new(10, 100).expect("valid").look_confidence(0.93);
-        assert!((confidence - 0.99).abs() < 1e-15);
-        for (min, max) in [(0, 5), (1, 5), (6, 5)] {
-            assert!(Looks::new(min, max).is_err());
-        }
-    }
-
-    #[test]
     fn equal_draws_certify_what_their_number_allows() {
-        // All right, 5 looks: ε = 0.05/5/2, and the mean is at least 1 − q with q = 1 − ε^(1/n).
+        // All right: at the last two of 5 looks ε = 0.05 · 7/64 / 2, and the mean is at least 1 − q with q = 1 − ε^(1/n).
         let rule = rule(20, 100, 0.06, Guard::EqualDraws);
         let draws = [1.0; 100];
         assert_eq!(rule.looks().draws(), [20, 30, 45, 68, 100]);
-        // q is 0.074 at 68 draws and 0.052 at 100.
+        // q is 0.083 at 68 draws and 0.057 at 100.
         assert_eq!(rule.decide(&draws[..68]), Ok(Decision::Continue { next_look: 100 }));
         let Ok(Decision::Stop { estimate, is_precise: true }) = rule.decide(&draws) else {
             panic!("precise at 100 draws");
         };
         let (low, high) = estimate.interval.expect("several draws");
-        assert!((1.0 - low - (1.0 - 0.005f64.powf(0.01))).abs() < 1e-12 && high == 1.0, "{low}, {high}");
+        assert!(
+            (1.0 - low - (1.0 - (0.05f64 * 7.0 / 128.0).powf(0.01))).abs() < 1e-12 && high == 1.0,
+            "{low}, {high}"
+        );
         assert_eq!((estimate.draws, estimate.mean, estimate.confidence), (100, 1.0, 0.95));
     }
 

@@ -96,6 +96,7 @@ impl Directory {
             draw,
             faults: 1,
             outcomes,
+            near: None,
             predictions: None,
             masked_proven: 0,
             cpu_seconds: 0.0,

@@ -140,9 +140,12 @@ fn stopping_by_precision_has_the_rules_interval() {
     let trials = "trials.precision = { half_width = 0.05, min = 5, max = 10 }";
     let mut directory = Directory::of_ten(trials, &[9; 10]);
     let found = summary(&directory).accuracy.expect("ten draws");
-    let rule = directory.info.plan.precision.and_then(|precision| precision.rule().ok()).expect("valid");
-    let level = rule.looks().look_confidence(0.95);
-    assert_eq!((rule.looks().draws(), found.confidence), ([5, 8, 10].as_slice(), 0.95));
+    let condition = &directory.info.plan.conditions[0];
+    let rule =
+        directory.info.stopping_rule(condition, &directory.records).expect("valid").expect("by precision");
+    let level = rule.looks().level(10, 0.95);
+    // Five equal draws say that ten will be needed.
+    assert_eq!((rule.looks().draws(), found.confidence), ([5, 10].as_slice(), 0.95));
     let unseen = 1.0 - ((1.0 - level) / 2.0).powf(0.1);
     close_interval(found.interval.expect("widened"), (0.9 - 0.9 * unseen, 0.9 + 0.1 * unseen));
     // Before it stops: at the level of a look.

@@ -233,11 +233,13 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
         let expected = campaign.golden_logits(golden, trial.condition);
         let permanent = campaign.permanent_sites(trial);
         let mut faults = permanent.len() as u64;
-        let images = campaign.images_of(trial).unwrap_or_else(|| (0..labels.len()).collect());
+        let images = campaign.images_of(golden, trial).unwrap_or_else(|| (0..labels.len()).collect());
         let classes = expected.len() / labels.len();
         let expected: Vec<f32> =
             images.iter().flat_map(|image| &expected[image * classes..][..classes]).copied().collect();
         let labels: Vec<u8> = images.iter().map(|&image| labels[image]).collect();
+        let near: Vec<usize> =
+            (0..images.len()).filter(|&i| campaign.is_near(golden, trial.condition, images[i])).collect();
         let mut faulty = Vec::with_capacity(expected.len());
         for image in images {
             let own = campaign.transient_sites(trial, image as u64);
@@ -251,6 +253,13 @@ pub fn check(campaign: &Campaign<'_>, golden: &Golden, inputs: &Inputs<'_>) -> O
             draw: trial.draw,
             faults,
             outcomes: count(&expected, &faulty, &labels, softmax),
+            near: (labels.len() < campaign.images()).then(|| {
+                let part = |all: &[f32]| -> Vec<f32> {
+                    near.iter().flat_map(|i| &all[i * classes..][..classes]).copied().collect()
+                };
+                let labels: Vec<u8> = near.iter().map(|&i| labels[i]).collect();
+                count(&part(&expected), &part(&faulty), &labels, softmax)
+            }),
             predictions: record.predictions.clone(),
             masked_proven: 0,
             cpu_seconds: 0.0,

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use temper_core::analysis::{AccuracyFloor, ConditionSummary, SummaryOptions, samples, summarise, yield_of};
+use temper_core::analysis::{
+    AccuracyFloor, ConditionSummary, DrawEstimate, OutcomeShares, SummaryOptions, samples, summarise,
+    yield_of,
+};
 use temper_core::campaign::CampaignDir;
 use temper_core::statistics::Proportion;
 
@@ -111,12 +114,12 @@ impl CampaignReport {
         self.print_golden(out)?;
         writeln!(
             out,
-            "accuracy, interval (Student t), std and worst are over draws; sdc, critical and due are shares of inferences"
+            "accuracy, interval (Student t), std and worst are over draws; sdc, critical and due are shares of images"
         )?;
         if part {
             writeln!(
                 out,
-                "draws ran part of the images: accuracy is estimated for all of them, std is that between chips"
+                "draws ran part of the images: accuracy and shares are estimated for all of them, std is that between chips"
             )?;
         }
         self.print_choices(out)
@@ -206,8 +209,9 @@ fn draws_row(summary: &ConditionSummary) -> Vec<String> {
         row.resize(10, String::new());
         return row;
     };
-    let outcomes = &summary.outcomes;
-    let share = |count: u64| format!("{:.4}", count as f64 / outcomes.images as f64);
+    let share = |of: fn(&OutcomeShares) -> DrawEstimate| {
+        summary.shares.as_ref().map_or("-".to_owned(), |shares| format!("{:.4}", of(shares).mean))
+    };
     vec![
         accuracy.draws.to_string(),
         format!("{:.1}", summary.mean_faults),
@@ -216,9 +220,9 @@ fn draws_row(summary: &ConditionSummary) -> Vec<String> {
         summary.chip_std.map_or("-".to_owned(), |std| format!("{std:.4}")),
         summary.worst.map_or("-".to_owned(), |worst| format!("{:.4}", worst.accuracy)),
         signed(summary.golden_accuracy - accuracy.mean),
-        share(outcomes.sdc),
-        share(outcomes.critical),
-        share(outcomes.due),
+        share(|shares| shares.sdc),
+        share(|shares| shares.critical),
+        share(|shares| shares.due),
     ]
 }
 

@@ -99,3 +99,11 @@ pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     child.wait().expect("ended");
     running
 }
+
+/// The log of a campaign that one process ran.
+pub fn only_log(records: &Path) -> std::path::PathBuf {
+    let folder = fs::read_dir(records.join("shards/0001-of-1")).expect("a shard");
+    let logs: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(logs.len(), 1);
+    logs.into_iter().next().expect("one log")
+}

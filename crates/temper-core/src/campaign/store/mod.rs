@@ -21,6 +21,7 @@ use self::read::Reader;
 pub use self::read::Records;
 use super::engine::Golden;
 use super::identity::Identity;
+use super::images::strata;
 use super::outcome::Outcomes;
 use super::plan::Plan;
 use super::record::TrialRecord;
@@ -28,9 +29,10 @@ use super::resolved::Campaign;
 use super::shard::Shard;
 use super::spec::CampaignSpec;
 use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
+use crate::statistics::ByMargin;
 
 /// Version of the directory's format.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 const INFO: &str = "campaign.json";
 const SHARDS: &str = "shards";
@@ -68,18 +70,39 @@ impl GoldenInfo {
         self.correct as f64 / self.images as f64
     }
 
-    /// A draw's accuracy over all images, estimated from those that it ran, whose golden answers serve as control variate: `golden −
-    /// (golden_correct − correct) / n` (Cochran, *Sampling Techniques*, 3rd ed., 1977, §7.3: regression with b = 1). Without bias; with
-    /// all images exactly `correct / images`. With few it may lie outside 0..=1, but by no more than [`range`](Self::range) says.
-    pub fn accuracy_under(&self, outcomes: &Outcomes) -> f64 {
-        let [all, golden] = [self.images, self.correct].map(i128::from);
-        let images = i128::from(outcomes.images);
-        let lost = i128::from(outcomes.golden_correct) - i128::from(outcomes.correct);
-        (golden.saturating_mul(images).saturating_sub(lost.saturating_mul(all))) as f64
-            / all.saturating_mul(images) as f64
+    /// How many images are near to another answer, and far from it.
+    pub fn strata(&self) -> ByMargin<u64> {
+        strata(self.images)
     }
 
-    /// Between what [`accuracy_under`](Self::accuracy_under) lies, whatever the faults: 0 and 1 for draws on all images, golden accuracy − 1
+    /// A share of all images under a draw: of those with what `count` counts. Estimated, where it ran part of the images, from the shares in
+    /// the two strata, with their sizes as weights (Cochran, *Sampling Techniques*, 3rd ed., 1977, §5.3); so it has no bias although near
+    /// images are run more often.
+    pub fn share(&self, record: &TrialRecord, count: impl Fn(&Outcomes) -> f64) -> f64 {
+        let share = |outcomes: &Outcomes| count(outcomes) / outcomes.images as f64;
+        let Some(of_strata) = record.by_margin() else { return share(&record.outcomes) };
+        let parts = self.strata().shares().zip(of_strata);
+        let weighted =
+            |(weight, outcomes): (f64, Outcomes)| if weight == 0.0 { 0.0 } else { weight * share(&outcomes) };
+        weighted(parts.near) + weighted(parts.far)
+    }
+
+    /// How much less accurate than the golden run the network is under a draw, −1..=1, over all images or estimated for them.
+    pub fn accuracy_drop_of(&self, record: &TrialRecord) -> f64 {
+        self.share(record, |outcomes| outcomes.golden_correct as f64 - outcomes.correct as f64)
+    }
+
+    /// A draw's accuracy over all images, estimated where it ran part of them, whose golden answers then serve as control variate: golden
+    /// accuracy less [`accuracy_drop_of`](Self::accuracy_drop_of) (Cochran, 1977, §7.3: regression with b = 1). Without bias. It may lie
+    /// outside 0..=1, but by no more than [`range`](Self::range) says.
+    pub fn accuracy_of(&self, record: &TrialRecord) -> f64 {
+        match record.near {
+            None => record.outcomes.accuracy(),
+            Some(_) => self.accuracy() - self.accuracy_drop_of(record),
+        }
+    }
+
+    /// Between what [`accuracy_of`](Self::accuracy_of) lies, whatever the faults: 0 and 1 for draws on all images, golden accuracy − 1
     /// and + 1 for draws on some of them.
     pub fn range(&self, all_images: bool) -> (f64, f64) {
         if all_images { (0.0, 1.0) } else { (self.accuracy() - 1.0, self.accuracy() + 1.0) }

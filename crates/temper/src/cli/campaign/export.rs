@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use temper_core::campaign::CampaignDir;
+use temper_core::campaign::{CampaignDir, DrawImages, Trial};
 use temper_core::fault::{FaultList, ListedFault};
 use temper_core::write_atomically;
 
@@ -15,6 +15,7 @@ use super::replay::{ensure_same, find, load};
 use crate::cli::data_dir::DATA_DIR_HELP;
 use crate::cli::print_json;
 use crate::output::export::TrialColumns;
+use crate::progress::Inferences;
 
 /// Arguments of `temper campaign export`.
 #[derive(Debug, Args)]
@@ -74,9 +75,20 @@ fn faults(args: &ExportArgs, dir: &CampaignDir) -> Result<FaultList> {
     let loaded = load(dir, args.model.as_deref(), args.data_dir.as_deref())?;
     let campaign = loaded.campaign()?;
     ensure_same(dir, &campaign)?;
+    // Which images a draw runs follows from the golden outputs.
+    let golden = (plan.draw_images != DrawImages::All).then(|| {
+        let bar = Inferences::new("golden run", plan.images * campaign.golden_runs() as u64);
+        let golden = campaign.golden(&bar);
+        bar.finish();
+        golden
+    });
+    let faults_of = |trial: Trial| {
+        let images = golden.as_ref().and_then(|golden| campaign.images_of(golden, trial));
+        campaign.listed_faults(trial, images.as_deref())
+    };
     if let Some(id) = args.trial {
         let trial = find(plan, &schedule, id)?;
-        return Ok(campaign.listed_faults(trial));
+        return Ok(faults_of(trial));
     }
     let condition = match (args.condition, plan.conditions.len()) {
         (Some(condition), all) => {
@@ -91,7 +103,7 @@ fn faults(args: &ExportArgs, dir: &CampaignDir) -> Result<FaultList> {
     let trials =
         records.keys().filter_map(|&id| schedule.find(id)).filter(|trial| trial.condition == condition);
     let rows = trials.flat_map(|trial| {
-        let faults = campaign.listed_faults(trial);
+        let faults = faults_of(trial);
         faults.into_iter().map(move |fault| ListedFault { draw: Some(trial.draw), ..fault })
     });
     Ok(rows.collect())

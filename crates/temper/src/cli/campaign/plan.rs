@@ -63,7 +63,7 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
             "some of {} images ({} draws of {} under each condition choose how many: [trials] images)",
             grouped(plan.images),
             grouped(pilot),
-            grouped(plan.first_images())
+            grouped(plan.first_images().total())
         ),
         (DrawImages::Count(images), _) => format!("{} of {} images", grouped(images), grouped(plan.images)),
         _ => format!("{} images", grouped(plan.images)),
@@ -82,11 +82,11 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
 /// The most inferences that a plan may come to: behind a pilot, draws may run all images.
 fn most_inferences(plan: &Plan) -> u64 {
     let pilot = plan.pilot_draws().unwrap_or(u64::MAX);
-    let later = if plan.draw_images == DrawImages::Auto { plan.images } else { plan.first_images() };
+    let later = if plan.draw_images == DrawImages::Auto { plan.images } else { plan.first_images().total() };
     let of_condition = |condition: &Condition| {
         let first = condition.draws.min(pilot);
         let further = (condition.draws - first).saturating_mul(later);
-        first.saturating_mul(plan.first_images()).saturating_add(further)
+        first.saturating_mul(plan.first_images().total()).saturating_add(further)
     };
     plan.conditions.iter().map(of_condition).fold(0, u64::saturating_add)
 }

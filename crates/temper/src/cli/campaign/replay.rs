@@ -93,7 +93,7 @@ fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&Tria
     let campaign = loaded.campaign()?;
     ensure_same(dir, &campaign)?;
     let images = campaign.images() as u64;
-    let bar = Inferences::new("replay", images * campaign.golden_runs() as u64 + trial.images);
+    let bar = Inferences::new("replay", images * campaign.golden_runs() as u64 + trial.images.total());
     let golden = campaign.golden(&bar);
     let replay = campaign.replay(&golden, trial, &bar);
     bar.finish();
@@ -102,7 +102,7 @@ fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&Tria
         condition: dir.info().plan.conditions[trial.condition].label(),
         draw: trial.draw,
         agrees_with_record: record.map(|record| record.outcomes.agrees_with(&replay.outcomes)),
-        faults: campaign.listed_faults(trial),
+        faults: campaign.listed_faults(trial, campaign.images_of(&golden, trial).as_deref()),
         replay,
     })
 }

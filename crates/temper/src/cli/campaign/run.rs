@@ -132,7 +132,7 @@ pub(crate) fn run_campaign(
             Some(log) => log,
             none => none.insert(dir.begin_attempt(shard, &attempt_name())?),
         };
-        let planned = pending.iter().fold(0u64, |sum, trial| sum.saturating_add(trial.images));
+        let planned = pending.iter().fold(0u64, |sum, trial| sum.saturating_add(trial.images.total()));
         let bar = Inferences::new("campaign", planned);
         let failed = campaign.run(&golden, pending, options, &bar, |records| match log.append(&records) {
             Ok(()) => {

@@ -86,8 +86,7 @@ impl TrialColumns {
             let counts: Option<Vec<u64>> = records.iter().map(|record| of(&record.outcomes)).collect();
             counts.map(|counts| column(name, Values::Integers(counts)))
         };
-        let accuracy =
-            records.iter().map(|record| golden[record.condition].accuracy_under(&record.outcomes)).collect();
+        let accuracy = records.iter().map(|record| golden[record.condition].accuracy_of(record)).collect();
         let mut columns =
             vec![count("trial", |record| record.trial), count("condition", |record| record.condition as u64)];
         columns.extend(axes.iter().map(|axis| column(&axis.name, axis.of(&records))));

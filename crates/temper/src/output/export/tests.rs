@@ -24,6 +24,7 @@ fn records(count: u64) -> Records {
             due: 1,
             ..Outcomes::new(true)
         },
+        near: None,
         predictions: None,
         masked_proven: 0,
         cpu_seconds: 0.5,
