@@ -378,11 +378,11 @@ impl Chip {
     pub fn zero_shares(&self, inputs: &Inputs<'_>, images: usize, nodes: &[NodeId]) -> Vec<f64> {
         let (program, mut weights) = Program::compile(self.memory.network(), nodes, self.memory.taps());
         strike(&self.changes, &mut weights);
-        let mut workspace = Workspace::new(&program);
+        let mut workspace = Workspace::recording(&program);
         inputs.fill(0..images, workspace.input_mut(&program, images));
         program.run_with(&weights, &mut workspace, &mut |tap, values| self.touch(tap, values));
         let share = |node: &NodeId| {
-            let values = workspace.activation(&program, *node).unwrap_or_default();
+            let values = workspace.activation(&program, *node).expect("observed nodes are kept");
             values.iter().filter(|value| **value == 0.0).count() as f64 / values.len().max(1) as f64
         };
         nodes.iter().map(share).collect()

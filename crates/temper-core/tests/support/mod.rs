@@ -26,7 +26,7 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// The digits network that the program carries.
 pub fn digits_model() -> Model {
-    let path = [env!("CARGO_MANIFEST_DIR"), "..", "temper", "assets", "digits-cnn.safetensors"];
+    let path = [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "digits", "digits-cnn.safetensors"];
     Model::load(&path.iter().collect::<PathBuf>()).expect("the model is part of the repository")
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The embedded network, as a file.
-pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits-cnn.safetensors");
+pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits-cnn.safetensors");
 
 /// A campaign of a moment on the embedded data.
 pub const CAMPAIGN: &str = r#"seed = 1
