@@ -289,7 +289,7 @@ fn formats_of_faults(phase: &PhaseSpec) -> impl Iterator<Item = StorageSpec> {
 
 impl Held {
     /// The gradients of the parameters behind the stored ones: straight through, but zero where a value lies beyond what its format
-    /// can hold (of binary weights: beyond ±1; Hubara et al., "Binarized neural networks", NeurIPS 2016, eq. 4).
+    /// can hold (of binary weights: beyond ±1; Hubara et al., "Binarized neural networks", NIPS 2016, eq. 4).
     pub fn pass_back(&self, parameters: &[Vec<f32>], gradients: &mut [Option<Vec<f32>>]) {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let tensors = memory.tensors().iter().filter(|tensor| tensor.format != NumberFormat::F32);

@@ -76,8 +76,12 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     eprintln!("\n{:.1} s. In {shown}:", began.elapsed().as_secs_f64());
     eprintln!("  accuracy.svg              the curve");
     eprintln!("  trials.csv, trials.json   every trial");
-    eprintln!("  recipe.toml               the training: change it, and run `temper train {shown}/recipe.toml -o DIR`");
-    eprintln!("  campaign.toml             the faults: change it, and run `temper campaign run {shown}/campaign.toml -o DIR`");
+    eprintln!(
+        "  recipe.toml               the training: change it, and run `temper train {shown}/recipe.toml -o DIR`"
+    );
+    eprintln!(
+        "  campaign.toml             the faults: change it, and run `temper campaign run {shown}/campaign.toml -o DIR`"
+    );
     Ok(())
 }
 

@@ -35,7 +35,7 @@ impl Training<'_> {
         let input = self.function.upload(self.input(inputs, images), images.len());
 
         let ranges = RefCell::new(vec![None; self.phase.stored.taps().len()]);
-        let forward = self.forward(held.as_ref(), input, &ranges);
+        let forward = self.forward(held.as_ref(), &input, &ranges);
         let logits = forward.logits_on_host();
         let cross_entropy = self.function.cross_entropy(&forward, &labels, spec.loss.label_smoothing);
         let loss = f64::from(cross_entropy.clone().into_scalar::<f32>());
@@ -73,7 +73,7 @@ impl Training<'_> {
     fn forward(
         &self,
         held: Option<&Held>,
-        input: Tensor<2>,
+        input: &Tensor<2>,
         ranges: &RefCell<Vec<Option<(f32, f32)>>>,
     ) -> Forward {
         let stored = &self.phase.stored;
