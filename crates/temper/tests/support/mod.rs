@@ -88,7 +88,7 @@ pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     let before = written();
     let mut child = start(arguments);
     let began = Instant::now();
-    while written() == before && began.elapsed() < Duration::from_secs(60) {
+    while written() == before && began.elapsed() < Duration::from_mins(1) {
         if child.try_wait().expect("a status").is_some() {
             return false;
         }
