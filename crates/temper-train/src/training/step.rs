@@ -44,7 +44,7 @@ impl Training<'_> {
 
         self.phase.stored.keep_ranges(&ranges.into_inner());
         self.parameters.follow(&forward.moments);
-        self.update(moment.epoch, moment.batch, &gradients);
+        self.update(moment.epoch, moment.batch, gradients);
         Step { loss, correct: count_labels(&logits, &labels) }
     }
 
@@ -107,14 +107,13 @@ impl Training<'_> {
     }
 
     /// Lets the optimiser make a step. A parameter that the loss does not depend on has the gradient zero.
-    fn update(&mut self, epoch: usize, batch: usize, gradients: &[Option<Vec<f32>>]) {
+    fn update(&mut self, epoch: usize, batch: usize, mut gradients: Vec<Option<Vec<f32>>>) {
         let lr = self.phase.schedule.lr(epoch, batch);
         let momentum = self.phase.schedule.momentum(epoch, batch);
         self.phase.optimizer.begin_step();
         for (number, &place) in self.phase.places.iter().enumerate() {
             let values = &mut self.parameters.values[place];
-            let none = || vec![0.0; values.len()];
-            let gradient = gradients[place].clone().unwrap_or_else(none);
+            let gradient = gradients[place].take().unwrap_or_else(|| vec![0.0; values.len()]);
             self.phase.optimizer.step(number, lr, momentum, values, &gradient);
         }
     }
