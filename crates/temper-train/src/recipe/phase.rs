@@ -123,6 +123,9 @@ pub enum ActivationRanges {
         #[serde(default = "averaging_constant")]
         momentum: f64,
     },
+    /// The steps of the grids train with the parameters, by the same optimiser (Esser et al., "Learned step size quantization",
+    /// ICLR 2020).
+    LearnedStep,
 }
 
 const fn averaging_constant() -> f64 {
@@ -194,8 +197,9 @@ impl PhaseSpec {
                 return Err(RecipeError::value(place("regularizers, strength"), reason));
             }
         }
-        let ActivationRanges::MovingAverage { momentum } = self.activation_ranges;
-        if !(momentum > 0.0 && momentum <= 1.0) {
+        if let ActivationRanges::MovingAverage { momentum } = self.activation_ranges
+            && !(momentum > 0.0 && momentum <= 1.0)
+        {
             let reason = format!("expected a number above 0 and up to 1, found {momentum}");
             return Err(RecipeError::value(place("activation_ranges.momentum"), reason));
         }

@@ -20,7 +20,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use temper_core::data::{Dataset, Inputs};
 use temper_core::execution::{count_correct, top_class};
-use temper_core::network::{Model, NodeId, Op};
+use temper_core::network::{Model, Network, NodeId, Op};
 
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
@@ -150,11 +150,21 @@ impl<'a> Training<'a> {
             }
         }
         if self.starts.len() == self.phase.number {
-            let chip = self.chip();
-            let accuracy = self.measure(&chip, self.prepared.choosing()).1;
+            let accuracy = self.start_accuracy();
             self.starts.push(accuracy);
         }
         Ok(())
+    }
+
+    /// Accuracy on the choosing images before the phase's first step. Its batches find ranges of activations of their own.
+    fn start_accuracy(&mut self) -> f64 {
+        let found = self.phase.stored.ranges().to_vec();
+        let images = self.prepared.train.len().min(CALIBRATION_IMAGES);
+        let inputs = self.inputs(&self.prepared.train);
+        self.phase.stored.calibrate(self.network(), &inputs, images);
+        let accuracy = self.measure(&self.chip(), self.prepared.choosing()).1;
+        self.phase.stored.set_ranges(&found);
+        accuracy
     }
 
     /// Trains for the rest of an epoch; `false` if it was stopped.
@@ -240,8 +250,11 @@ impl<'a> Training<'a> {
 
     /// The network as it is now, with its preprocessing.
     pub fn model(&self) -> Model {
-        let network = self.parameters.clone().into_network(self.prepared.network.clone());
-        Model { network, preprocessing: self.prepared.preprocessing.clone() }
+        Model { network: self.network(), preprocessing: self.prepared.preprocessing.clone() }
+    }
+
+    fn network(&self) -> Network {
+        self.parameters.clone().into_network(self.prepared.network.clone())
     }
 
     /// What was recorded so far.
@@ -269,8 +282,7 @@ impl<'a> Training<'a> {
 
     /// The network on the phase's chip, as it is now.
     fn chip(&self) -> Chip {
-        let network = self.parameters.clone().into_network(self.prepared.network.clone());
-        self.phase.stored.chip(network, self.moment(0))
+        self.phase.stored.chip(self.network(), self.moment(0))
     }
 
     /// The place of a step of the current epoch.
@@ -302,6 +314,9 @@ impl<'a> Training<'a> {
             .collect()
     }
 }
+
+/// Training images from which ranges of activations are found before training finds them.
+const CALIBRATION_IMAGES: usize = 128;
 
 /// Test images on which the sparsity of activations is measured.
 const SPARSITY_IMAGES: usize = 128;
