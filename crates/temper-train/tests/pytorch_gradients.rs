@@ -61,11 +61,11 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
-fn check(name: &str, architecture: &Architecture, by_burn: bool) {
+/// Compares a step of the network that `differentiable` makes a function of.
+fn check(name: &str, architecture: &Architecture, differentiable: &dyn Fn(&Network) -> Differentiable) {
     let reference = Reference::read(name);
     let network = reference.network(architecture);
-    let function = Differentiable::new(&network, &device::cpu());
-    let function = if by_burn { function.by_burn() } else { function };
+    let function = differentiable(&network);
     let mut parameters = Parameters::of(&network);
     let labels = reference.labels();
 
@@ -158,13 +158,26 @@ fn learned_steps_are_those_of_the_paper() {
     }
 }
 
+/// Compares a step of every network.
+fn check_all(differentiable: &dyn Fn(&Network) -> Differentiable) {
+    check("mlp", &architecture("mlp", &[20, 12], [1, 6, 6]), differentiable);
+    check("lenet5", &architecture("lenet5", &[3, 5, 14, 12], [1, 28, 28]), differentiable);
+    let residual = architecture("resnet8", &[4, 6, 8], [3, 12, 12]);
+    check("resnet8-a", &residual, differentiable);
+    check("resnet8-b", &Architecture { shortcut: Shortcut::B, ..residual }, differentiable);
+}
+
 #[test]
 fn a_step_is_pytorchs() {
-    for by_burn in [false, true] {
-        check("mlp", &architecture("mlp", &[20, 12], [1, 6, 6]), by_burn);
-        check("lenet5", &architecture("lenet5", &[3, 5, 14, 12], [1, 28, 28]), by_burn);
-        let residual = architecture("resnet8", &[4, 6, 8], [3, 12, 12]);
-        check("resnet8-a", &residual, by_burn);
-        check("resnet8-b", &Architecture { shortcut: Shortcut::B, ..residual }, by_burn);
+    check_all(&|network| Differentiable::new(network, &device::cpu()));
+    check_all(&|network| Differentiable::new(network, &device::cpu()).by_burn());
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_step_on_a_graphics_processor_is_pytorchs() {
+    match device::gpu() {
+        Ok(device) => check_all(&|network| Differentiable::new(network, &device)),
+        Err(error) => eprintln!("skipped: {error}"),
     }
 }
