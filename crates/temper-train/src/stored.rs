@@ -105,11 +105,16 @@ impl Stored {
         &self.ranges
     }
 
-    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; of another number of taps, none.
-    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) {
-        if ranges.len() == self.ranges.len() {
+    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; `false`, and nothing is changed, if they cannot be
+    /// this network's: of another number of taps, or with a NaN, an infinity or exchanged ends.
+    #[must_use]
+    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) -> bool {
+        let is_range = |(low, high): &(f32, f32)| low.is_finite() && high.is_finite() && low <= high;
+        let sound = ranges.len() == self.ranges.len() && ranges.iter().flatten().all(is_range);
+        if sound {
             self.ranges.copy_from_slice(ranges);
         }
+        sound
     }
 
     /// The network with these parameters as it lies in memory, without faults.
@@ -262,6 +267,10 @@ impl Stored {
         for (tap, range) in self.ranges.iter().enumerate() {
             let tensor = self.memory.tensor(self.memory.at_tap(TapId(tap)));
             let Some((low, high)) = range.filter(|(low, high)| low < high) else { continue };
+            // What the recipe gives goes before what was found.
+            if matches!(tensor.quantisation().range, Some(RangeRule::Given(_) | RangeRule::Interval { .. })) {
+                continue;
+            }
             let symmetric = match tensor.quantisation().scheme {
                 Some(scheme) => scheme == Scheme::Symmetric,
                 None => !matches!(tensor.format, NumberFormat::Uint(_)),
