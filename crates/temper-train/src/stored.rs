@@ -1,7 +1,7 @@
 //! The network as a phase stores and strikes it: what the forward pass computes with, in the code words of `temper-core`.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Neg, Range};
 use std::sync::{Mutex, PoisonError};
 
 use rand::Rng;
@@ -10,7 +10,7 @@ use temper_core::execution::{Program, Tap, TapId, Weights, Workspace, logits_wit
 use temper_core::fault::{
     Change, Damage, Fault, FaultError, FaultSite, Lifetime, Number, changes, strike, strike_activations,
 };
-use temper_core::memory::{Layers, Memory, Part, StorageError, StorageSpec, TensorId};
+use temper_core::memory::{Class, Layers, Memory, Part, StorageError, StorageSpec, TensorId};
 use temper_core::network::{Network, NodeId};
 use temper_core::number::{Codec, NumberFormat, RangeRule, Scheme};
 use thiserror::Error;
@@ -280,7 +280,11 @@ impl Stored {
             } else {
                 RangeRule::Interval { low: low.into(), high: high.into() }
             };
-            let layers = Layers::One(format!("name:{}", tensor.layer));
+            // The network's only input goes without a name.
+            let layers = match tensor.class {
+                Class::Input => Layers::default(),
+                _ => Layers::One(format!("name:{}", tensor.layer)),
+            };
             let spec = StorageSpec::new(tensor.class.into(), layers, tensor.place, tensor.format);
             storage.push(StorageSpec { scheme: tensor.quantisation().scheme, range: Some(range), ..spec });
         }
@@ -324,9 +328,12 @@ fn straight_through<'a>(
 ) -> impl Iterator<Item = f32> + use<'a> {
     let binary = codec.format() == NumberFormat::Binary;
     // A value that is rounded moves by half a step at most; what is clipped moves further.
-    let step = |index: usize| match codec.grids() {
-        [] => f32::INFINITY,
-        grids => grids[codec.channel_of(index)].scale,
+    let step = |index: usize| match (codec.format(), codec.grids()) {
+        (NumberFormat::Fixed { fraction, .. }, _) => f32::from(fraction).neg().exp2(),
+        // From 256 to 448, the largest number.
+        (NumberFormat::F8E4M3, _) => 32.0,
+        (_, []) => f32::INFINITY,
+        (_, grids) => grids[codec.channel_of(index)].scale,
     };
     values.iter().zip(stored).enumerate().map(move |(index, (value, stored))| {
         let passes =

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use temper_core::data::{Layout, Preprocessing};
 use temper_core::network::zoo::{Nonlinearity, Pooling, Shortcut};

@@ -148,7 +148,9 @@ impl Folder {
         for entry in fs::read_dir(&self.path).map_err(io)? {
             // A killed process may have left an unfinished, hidden file.
             if !entry.map_err(io)?.file_name().to_string_lossy().starts_with('.') {
-                return Err(self.refused("holds files, but no training; give a new or an empty folder with -o"));
+                return Err(
+                    self.refused("holds files, but no training; give a new or an empty folder with -o")
+                );
             }
         }
         let text = toml::to_string(recipe).expect("a recipe that was read can be written");

@@ -114,9 +114,14 @@ fn identity(prepared: &Prepared) -> String {
     for tensor in prepared.network.tensors().values() {
         add(&tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
     }
-    for data in [Some(&prepared.train), prepared.validation.as_ref(), Some(&prepared.test)].into_iter().flatten() {
+    for data in
+        [Some(&prepared.train), prepared.validation.as_ref(), Some(&prepared.test)].into_iter().flatten()
+    {
         add(data.labels());
         (0..data.len()).for_each(|index| add(data.image(index)));
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    // Half of the digest tells trainings apart well enough.
+    let mut half = [0; 16];
+    half.copy_from_slice(&hasher.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
 }

@@ -29,12 +29,18 @@ batch_size = 50
 optimizer = { kind = "sgd", lr = 0.1 }
 "#;
 
-/// What a recipe needs, or why it is refused; paths start at `base`.
+/// What a recipe needs; paths start at `base`.
+///
+/// # Errors
+/// When it is refused.
 pub fn prepare_in(base: &Path, text: &str) -> Result<Prepared, TrainError> {
     Prepared::new(RecipeSpec::parse(text)?, base, base)
 }
 
 /// The same of a recipe that names no file.
+///
+/// # Errors
+/// When it is refused.
 pub fn prepare(text: &str) -> Result<Prepared, TrainError> {
     prepare_in(Path::new("nowhere"), text)
 }
@@ -73,6 +79,9 @@ impl Observer for StopAfter {
 }
 
 /// Trains, or goes on training, in a folder.
+///
+/// # Errors
+/// When the folder, its checkpoint or a file of the run is refused.
 pub fn train(prepared: &Prepared, dir: &Path, observer: &dyn Observer) -> Result<Ended, TrainError> {
     let folder = Folder::open(dir, &prepared.recipe)?;
     let mut training = Training::new(prepared, &device::cpu())?;
