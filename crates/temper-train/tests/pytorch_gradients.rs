@@ -126,11 +126,12 @@ fn learned_steps_are_those_of_the_paper() {
     let mut stored = Stored::new(1, &network, &recipe.expect("a sound recipe").phases[0])
         .expect("a network that has these");
     let sizes = [0, 1, 2].map(|tap| reference.values(&format!("step.{tap}"))[0]);
-    stored.set_ranges(&[
+    let is_set = stored.set_ranges(&[
         Some((-7.0 * sizes[0], 7.0 * sizes[0])),
         Some((0.0, 15.0 * sizes[1])),
         Some((0.0, 15.0 * sizes[2])),
     ]);
+    assert!(is_set);
     let function = Differentiable::new(&network, &device::cpu());
     let parameters = Parameters::of(&network);
     let labels = reference.labels();

@@ -19,7 +19,7 @@ pub struct PhaseSpec {
     /// Which network it starts from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub start_from: StartFrom,
-    /// Times that all training images are seen.
+    /// Times that all training images are seen, 1 to 1 000 000.
     pub epochs: usize,
     /// Images of one step.
     pub batch_size: usize,
@@ -63,6 +63,9 @@ pub struct PhaseSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub fault_gradient: FaultGradient,
 }
+
+/// More epochs than anyone makes; their steps can be counted.
+const MAX_EPOCHS: usize = 1_000_000;
 
 /// Which network a phase starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -177,10 +180,12 @@ impl PhaseSpec {
     pub(super) fn check(&self, number: usize) -> Result<(), RecipeError> {
         let place = |field: &str| format!("phase {number}, {field}");
         let inside = |table| move |error| RecipeError::field(number, table, error);
-        for (field, count) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
-            if count == 0 {
-                return Err(RecipeError::value(place(field), "expected at least 1, found 0"));
-            }
+        if !(1..=MAX_EPOCHS).contains(&self.epochs) {
+            let reason = format!("expected 1 to {MAX_EPOCHS}, found {}", self.epochs);
+            return Err(RecipeError::value(place("epochs"), reason));
+        }
+        if self.batch_size == 0 {
+            return Err(RecipeError::value(place("batch_size"), "expected at least 1, found 0"));
         }
         if number == 1 && self.start_from == StartFrom::Best {
             return Err(RecipeError::value(place("start_from"), "there is no phase before the first"));

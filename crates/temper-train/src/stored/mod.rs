@@ -4,6 +4,7 @@ mod chip;
 mod ranges;
 
 use std::collections::BTreeMap;
+use std::ops::Neg;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::Rng;
@@ -12,7 +13,7 @@ use temper_core::execution::{Program, Tap, TapId, Workspace};
 use temper_core::fault::{
     Damage, Fault, FaultError, FaultSite, Lifetime, Number, changes, strike_activations,
 };
-use temper_core::memory::{Layers, Memory, Part, StorageError, StorageSpec, StoredTensor, TensorId};
+use temper_core::memory::{Class, Layers, Memory, Part, StorageError, StorageSpec, StoredTensor, TensorId};
 use temper_core::network::Network;
 use temper_core::number::{Codec, NumberFormat, RangeRule, Scheme};
 use thiserror::Error;
@@ -110,12 +111,17 @@ impl Stored {
         self.ranges.found()
     }
 
-    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; of another number of taps, none.
-    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) {
+    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; `false`, and nothing is changed, if they cannot be
+    /// this network's: of another number of taps, or with a NaN, an infinity or exchanged ends.
+    #[must_use]
+    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) -> bool {
+        let is_range = |(low, high): &(f32, f32)| low.is_finite() && high.is_finite() && low <= high;
         let found = self.ranges.found_mut();
-        if ranges.len() == found.len() {
+        let sound = ranges.len() == found.len() && ranges.iter().flatten().all(is_range);
+        if sound {
             found.copy_from_slice(ranges);
         }
+        sound
     }
 
     /// How many steps of activations' grids train: one for each tap, or none.
@@ -318,7 +324,11 @@ impl Stored {
             } else {
                 RangeRule::Interval { low: low.into(), high: high.into() }
             };
-            let layers = Layers::One(format!("name:{}", tensor.layer));
+            // The network's only input goes without a name.
+            let layers = match tensor.class {
+                Class::Input => Layers::default(),
+                _ => Layers::One(format!("name:{}", tensor.layer)),
+            };
             let spec = StorageSpec::new(tensor.class.into(), layers, tensor.place, tensor.format);
             storage.push(StorageSpec { scheme: tensor.quantisation().scheme, range: Some(range), ..spec });
         }
@@ -380,9 +390,12 @@ fn straight_through<'a>(
 ) -> impl Iterator<Item = f32> + use<'a> {
     let binary = codec.format() == NumberFormat::Binary;
     // A value that is rounded moves by half a step at most; what is clipped moves further.
-    let step = |index: usize| match codec.grids() {
-        [] => f32::INFINITY,
-        grids => grids[codec.channel_of(index)].scale,
+    let step = |index: usize| match (codec.format(), codec.grids()) {
+        (NumberFormat::Fixed { fraction, .. }, _) => f32::from(fraction).neg().exp2(),
+        // From 256 to 448, the largest number.
+        (NumberFormat::F8E4M3, _) => 32.0,
+        (_, []) => f32::INFINITY,
+        (_, grids) => grids[codec.channel_of(index)].scale,
     };
     values.iter().zip(stored).enumerate().map(move |(index, (value, stored))| {
         let passes =

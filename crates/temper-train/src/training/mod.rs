@@ -13,7 +13,6 @@ mod resume;
 mod step;
 mod verdict;
 
-use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -106,7 +105,7 @@ impl<'a> Training<'a> {
     /// When a file cannot be written.
     pub fn run(&mut self, folder: &Folder, observer: &dyn Observer) -> Result<Ended, TrainError> {
         let mut announced = None;
-        while self.progress.epochs < self.prepared.recipe.epochs() {
+        while !self.is_over() {
             self.enter_phase(folder)?;
             if announced != Some(self.phase.number) {
                 observer.phase(self.phase.number + 1, self.spec());
@@ -117,13 +116,15 @@ impl<'a> Training<'a> {
                 return Ok(Ended::Stopped);
             }
             let record = self.end_epoch(folder)?;
-            let lost = !record.train_loss.is_finite();
             observer.epoch(&record);
-            if lost {
-                break;
-            }
         }
         Ok(Ended::Complete)
+    }
+
+    /// Whether all epochs are made, or the loss became no number.
+    fn is_over(&self) -> bool {
+        let lost = self.history.last().is_some_and(|record| !record.train_loss.is_finite());
+        lost || self.progress.epochs == self.prepared.recipe.epochs()
     }
 
     fn spec(&self) -> &'a PhaseSpec {
@@ -163,7 +164,8 @@ impl<'a> Training<'a> {
         let inputs = self.inputs(&self.prepared.train);
         self.phase.stored.calibrate(self.network(), &inputs, images);
         let accuracy = self.measure(&self.chip(), self.prepared.choosing()).1;
-        self.phase.stored.set_ranges(&found);
+        let is_restored = self.phase.stored.set_ranges(&found);
+        debug_assert!(is_restored, "they were there before");
         accuracy
     }
 
@@ -224,7 +226,8 @@ impl<'a> Training<'a> {
             layers,
             activations: self.sparsity(&chip),
         };
-        self.phase.after_epoch(epoch_of_phase, validation.map_or(test_loss, |(loss, _)| loss));
+        let (loss, accuracy) = validation.unwrap_or((test_loss, test_accuracy));
+        self.phase.after_epoch(epoch_of_phase, self.spec().schedule.metric(loss, accuracy));
         record.seconds = seconds + began.elapsed().as_secs_f64();
         let of_phase = self.history.iter().filter(|known| known.phase == record.phase);
         let best = of_phase.map(EpochRecord::choosing_accuracy).fold(f64::NEG_INFINITY, f64::max);
@@ -238,7 +241,7 @@ impl<'a> Training<'a> {
         if keep.model_epochs > 0 && (epochs + 1).is_multiple_of(keep.model_epochs) {
             folder.write_epoch(epochs + 1, &self.model())?;
         }
-        let last = epochs + 1 == self.prepared.recipe.epochs() || !record.train_loss.is_finite();
+        let last = self.is_over();
         if last {
             folder.write_result(&self.result(), &self.model(), &self.phase.storage(self.spec()))?;
         }
@@ -333,14 +336,4 @@ fn count_labels(logits: &[f32], labels: &[u8]) -> u64 {
     let outputs = logits.chunks_exact(logits.len() / labels.len());
     outputs.zip(labels).filter(|(logits, label)| top_class(logits) == Some(usize::from(**label))).count()
         as u64
-}
-
-/// Reads the recipe that a folder's training follows.
-///
-/// # Errors
-/// When there is none.
-pub fn recipe_of(folder: &Path) -> Result<String, TrainError> {
-    let path = folder.join(folder::RECIPE);
-    std::fs::read_to_string(&path)
-        .map_err(|source| TrainError::Checkpoint(CheckpointError::Io { verb: "read", path, source }))
 }

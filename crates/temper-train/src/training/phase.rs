@@ -67,8 +67,8 @@ impl Phase {
     }
 
     /// Tells the schedule how an epoch ended.
-    pub(super) fn after_epoch(&mut self, epoch: usize, loss: f64) {
-        self.schedule.after_epoch(epoch, loss);
+    pub(super) fn after_epoch(&mut self, epoch: usize, metric: f64) {
+        self.schedule.after_epoch(epoch, metric);
     }
 
     /// The storage of the phase with the ranges found.

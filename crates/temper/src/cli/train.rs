@@ -59,7 +59,8 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
         DeviceArg::Gpu => device::gpu()?,
     };
     let prepared = Prepared::new(recipe, base, &data_dir).with_context(in_file)?;
-    let folder = Folder::open(&args.output, &prepared.recipe)?;
+    let find = if args.resume { Folder::find } else { Folder::open };
+    let folder = find(&args.output, &prepared.recipe)?;
     if folder.has_checkpoint() && !args.resume {
         bail!(
             "{} holds a training already; go on with it with --resume, or give another folder with -o",
