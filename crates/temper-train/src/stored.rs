@@ -289,7 +289,7 @@ fn formats_of_faults(phase: &PhaseSpec) -> impl Iterator<Item = StorageSpec> {
 
 impl Held {
     /// The gradients of the parameters behind the stored ones: straight through, but zero where a value lies beyond what its format
-    /// can hold (of binary weights: beyond ±1; Hubara et al., "Binarized neural networks", NeurIPS 2016, eq. 4).
+    /// can hold (of binary weights: beyond ±1; Hubara et al., "Binarized neural networks", NIPS 2016, eq. 4).
     pub fn pass_back(&self, parameters: &[Vec<f32>], gradients: &mut [Option<Vec<f32>>]) {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let tensors = memory.tensors().iter().filter(|tensor| tensor.format != NumberFormat::F32);
@@ -378,11 +378,11 @@ impl Chip {
     pub fn zero_shares(&self, inputs: &Inputs<'_>, images: usize, nodes: &[NodeId]) -> Vec<f64> {
         let (program, mut weights) = Program::compile(self.memory.network(), nodes, self.memory.taps());
         strike(&self.changes, &mut weights);
-        let mut workspace = Workspace::new(&program);
+        let mut workspace = Workspace::recording(&program);
         inputs.fill(0..images, workspace.input_mut(&program, images));
         program.run_with(&weights, &mut workspace, &mut |tap, values| self.touch(tap, values));
         let share = |node: &NodeId| {
-            let values = workspace.activation(&program, *node).unwrap_or_default();
+            let values = workspace.activation(&program, *node).expect("observed nodes are kept");
             values.iter().filter(|value| **value == 0.0).count() as f64 / values.len().max(1) as f64
         };
         nodes.iter().map(share).collect()

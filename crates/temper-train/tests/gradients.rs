@@ -26,7 +26,9 @@ fn filled(network: Network) -> Network {
     let tensors = network.tensors().iter().enumerate().map(|(i, (path, tensor))| {
         let mut data = values(tensor.data().len(), i as u32 + 7);
         if path.ends_with("running_var") {
-            data.iter_mut().for_each(|x| *x = 0.5 + x.abs());
+            for x in &mut data {
+                *x = 0.5 + x.abs();
+            }
         }
         (path.clone(), Tensor::new(tensor.shape().to_vec(), data).expect("the same shape"))
     });
@@ -47,11 +49,15 @@ impl Case {
         Self { network, images, labels, statistics }
     }
 
-    fn loss_and_gradients(&self, function: &Differentiable, parameters: &Parameters) -> (f32, Vec<Option<Vec<f32>>>) {
+    fn loss_and_gradients(
+        &self,
+        function: &Differentiable,
+        parameters: &Parameters,
+    ) -> (f32, Vec<Option<Vec<f32>>>) {
         let wanted: Vec<bool> = parameters.infos().iter().map(|info| !info.is_statistic()).collect();
         let inputs: usize = self.network.input_shape().iter().product();
         let input = function.upload(values(self.images * inputs, 3), self.images);
-        let forward = function.forward(&parameters.values, &wanted, input, &Pass::plain(self.statistics));
+        let forward = function.forward(&parameters.values, &wanted, &input, &Pass::plain(self.statistics));
         let loss = function.cross_entropy(&forward, &self.labels, 0.1);
         let value = loss.clone().into_scalar::<f32>();
         (value, forward.gradients(&loss))
@@ -69,7 +75,7 @@ impl Case {
             assert_eq!(found.is_some(), expected.is_some(), "{}", info.path);
             let (Some(found), Some(expected)) = (found, expected) else { continue };
             // A bias before batch norm has the gradient zero: what is left of it is rounding.
-            let scale = expected.iter().fold(1e-5f32, |most, x| most.max(x.abs()));
+            let scale = expected.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
                 let distance = (found - expected).abs();
                 assert!(distance <= 1e-4 * scale, "{}[{i}]: {found}, by Burn {expected}", info.path);
@@ -180,14 +186,16 @@ fn networks_of_the_zoo_agree_with_burns() {
         (small("resnet18", &[4, 6, 8, 10], [3, 32, 32]), 4),
     ];
     for (architecture, images) in cases {
-        let network = initialise(architecture.build().expect("a sound architecture"), Initialisation::default(), 5);
+        let network =
+            initialise(architecture.build().expect("a sound architecture"), Initialisation::default(), 5);
         Case::new(network, images, 10, Statistics::Batch).agrees_with_burn();
     }
 }
 
 #[test]
 fn gradients_do_not_depend_on_the_number_of_threads() {
-    let network = initialise(Architecture::new(Family::Lenet5).build().expect("sound"), Initialisation::default(), 1);
+    let network =
+        initialise(Architecture::new(Family::Lenet5).build().expect("sound"), Initialisation::default(), 1);
     let case = Case::new(network, 50, 10, Statistics::Batch);
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");

@@ -10,31 +10,35 @@ use temper_core::campaign::{Campaign, CampaignSpec, RunOptions, Shard};
 use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
+use temper_train::device;
+use temper_train::recipe::RecipeSpec;
+use temper_train::training::{Folder, Prepared};
 
 use crate::cli::campaign::run::run_campaign;
+use crate::cli::train::train;
 use crate::output::export::TrialColumns;
 use crate::output::plot;
 use crate::output::summary::CampaignReport;
 use crate::output::table::grouped;
 
-/// A small convolutional network trained on the digits by `fixtures/digits/train.py`.
-const MODEL: &[u8] = include_bytes!("../assets/digits-cnn.safetensors");
-/// The name that the specification gives it.
-const MODEL_FILE: &str = "digits-cnn.safetensors";
+/// How a small convolutional network learns to read the digits.
+const RECIPE: &str = include_str!("../assets/quickstart-recipe.toml");
+/// Where its training goes, and the network after its last epoch, as the specification names it.
+const TRAINING: &str = "training";
+const MODEL_FILE: &str = "training/last.safetensors";
 /// What is done to it.
 const SPEC: &str = include_str!("../assets/quickstart.toml");
 
-/// Strikes the built-in network with random bit flips and shows what that costs; results go to `output`.
+/// Trains a small network, strikes it with random bit flips, and shows what that costs; results go to `output`.
 pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let began = Instant::now();
-    let model = Model::from_bytes(MODEL).context("the built-in network")?;
+    let model = trained(output)?;
     let spec = CampaignSpec::parse(SPEC).context("the built-in specification")?;
     let data = digits(Split::Test);
     let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data, None)?;
     eprintln!(
-        "A network of {} parameters reads handwritten digits. Its weights lie in a memory as 32-bit floats;\n\
-         each stored bit is flipped with a given probability (bit error rate), {} times over.\n",
-        grouped(model.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
+        "Its weights lie in a memory as 32-bit floats; each stored bit is flipped with a given probability\n\
+         (bit error rate), {} times over.\n",
         campaign.plan().conditions[0].draws
     );
     let dir = run_campaign(
@@ -55,23 +59,51 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     columns.json(&mut json)?;
     let golden = dir.info().golden[0].accuracy();
     let svg = plot::accuracy_over_rate("Random bit flips in stored weights", golden, &report.conditions)?;
-    let files: [(&str, &[u8]); 4] =
-        [("trials.csv", &csv), ("trials.json", &json), ("accuracy.svg", svg.as_bytes()), (MODEL_FILE, MODEL)];
+    let files: [(&str, &[u8]); 3] =
+        [("trials.csv", &csv), ("trials.json", &json), ("accuracy.svg", svg.as_bytes())];
     for (name, content) in files {
         write_atomically(&output.join(name), content)
             .with_context(|| format!("cannot write {name} in {}", output.display()))?;
     }
-    // The same specification, to be changed and run by hand; what the user has made of it stays.
-    let by_hand = output.join("campaign.toml");
-    if !by_hand.exists() {
-        fs::write(&by_hand, SPEC).with_context(|| format!("cannot write {}", by_hand.display()))?;
+    // The same by hand, to be changed and run again; what the user has made of it stays.
+    for (name, content) in [("recipe.toml", RECIPE), ("campaign.toml", SPEC)] {
+        let path = output.join(name);
+        if !path.exists() {
+            fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        }
     }
-    eprintln!("\n{:.1} s. In {}:", began.elapsed().as_secs_f64(), output.display());
+    let shown = output.display();
+    eprintln!("\n{:.1} s. In {shown}:", began.elapsed().as_secs_f64());
     eprintln!("  accuracy.svg              the curve");
     eprintln!("  trials.csv, trials.json   every trial");
     eprintln!(
-        "  campaign.toml             a specification: change it, and run `temper campaign run {} -o DIR`",
-        by_hand.display()
+        "  recipe.toml               the training: change it, and run `temper train {shown}/recipe.toml -o DIR`"
+    );
+    eprintln!(
+        "  campaign.toml             the faults: change it, and run `temper campaign run {shown}/campaign.toml -o DIR`"
     );
     Ok(())
+}
+
+/// The network, trained now or by an earlier run.
+fn trained(output: &Path) -> Result<Model> {
+    let recipe = RecipeSpec::parse(RECIPE).context("the built-in recipe")?;
+    // The digits are part of the program: no folder of data is looked into.
+    let prepared = Prepared::new(recipe, output, output).context("the built-in recipe")?;
+    eprintln!(
+        "A network of {} parameters learns to read handwritten digits from {} images.\n",
+        grouped(prepared.network.tensors().values().map(|tensor| tensor.data().len() as u64).sum()),
+        prepared.train.len()
+    );
+    let folder = Folder::open(&output.join(TRAINING), &prepared.recipe)?;
+    let result = train(&prepared, &folder, &device::cpu())?;
+    if let Some(phase) = result.phases.first() {
+        eprintln!(
+            "\nIt {}: test accuracy {:.4}, before training {:.4}.",
+            result.verdict.describe(),
+            phase.last_test_accuracy,
+            phase.start_accuracy
+        );
+    }
+    Ok(Model::load(&output.join(MODEL_FILE))?)
 }

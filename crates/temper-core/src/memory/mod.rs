@@ -4,6 +4,7 @@
 //! way: its parameters become what their code words mean, and its activations get [`Tap`](crate::execution::Tap)s where they are
 //! stored and, by [`Memory::add_taps`], where they are struck. A [`Target`] and [`Layers`] choose tensors of a memory. It knows nothing of faults.
 
+mod calibration;
 mod image;
 mod integer;
 mod places;
@@ -11,7 +12,8 @@ mod selector;
 mod storage;
 mod target;
 
-pub use image::{Calibration, Memory, StoredTensor, TensorId};
+pub use calibration::Calibration;
+pub use image::{Memory, StoredTensor, TensorId};
 pub use integer::{Departure, IntegerError, IntegerSource};
 pub use selector::{Layers, SelectorError};
 pub use storage::{MemoryError, Place, StorageError, StorageSpec};

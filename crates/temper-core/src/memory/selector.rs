@@ -35,11 +35,6 @@ impl Default for Layers {
 }
 
 impl Layers {
-    /// Whether it is the default, everything; for serde.
-    pub fn is_all(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// The nodes of a network that these selectors choose: globs, regular expressions and numbers choose among those that `ordinary`
     /// holds for, kinds and exact names among all. `what` says in an error what the ordinary ones have.
     ///

@@ -24,9 +24,9 @@ pub fn fixture(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", name].iter().collect()
 }
 
-/// The digits network that the program carries.
+/// A trained network for the digits.
 pub fn digits_model() -> Model {
-    let path = [env!("CARGO_MANIFEST_DIR"), "..", "temper", "assets", "digits-cnn.safetensors"];
+    let path = [env!("CARGO_MANIFEST_DIR"), "..", "..", "fixtures", "digits", "digits-cnn.safetensors"];
     Model::load(&path.iter().collect::<PathBuf>()).expect("the model is part of the repository")
 }
 

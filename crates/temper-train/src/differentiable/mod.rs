@@ -153,7 +153,7 @@ impl Differentiable {
         &self,
         parameters: &[Vec<f32>],
         wanted: &[bool],
-        input: Tensor<2>,
+        input: &Tensor<2>,
         pass: &Pass<'_>,
     ) -> Forward {
         let leaves = parameters.iter().zip(wanted).map(|(values, &wanted)| {
@@ -351,7 +351,8 @@ fn rectified(network: &Network) -> Vec<bool> {
         }
     }
     let output = network.output();
-    let only_relu = |(id, readers): (usize, &Vec<&Op>)| output != NodeId(id) && matches!(readers[..], [Op::Relu]);
+    let only_relu =
+        |(id, readers): (usize, &Vec<&Op>)| output != NodeId(id) && matches!(readers[..], [Op::Relu]);
     readers.iter().enumerate().map(only_relu).collect()
 }
 

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use temper_core::Tensor;
 use temper_core::network::{Network, NodeId, ParameterKind};
 
+use super::BatchMoments;
+
+/// Share of the batch in batch norms' running statistics: `PyTorch`'s default.
+const BATCH_NORM_MOMENTUM: f32 = 0.1;
+
 /// What is known of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterInfo {
@@ -54,6 +59,20 @@ impl Parameters {
     /// The number of values of each.
     pub fn sizes(&self) -> Vec<usize> {
         self.values.iter().map(Vec::len).collect()
+    }
+
+    /// Lets running statistics follow what batch norms saw: by a tenth, `PyTorch`'s default; variances without bias, as it keeps them.
+    pub fn follow(&mut self, moments: &[BatchMoments]) {
+        for (info, values) in self.infos.iter().zip(&mut self.values).filter(|(info, _)| info.is_statistic())
+        {
+            let Some(seen) = moments.iter().find(|seen| seen.node == info.node) else { continue };
+            let unbiased = seen.count as f32 / (seen.count.max(2) - 1) as f32;
+            let is_mean = info.path.ends_with(".running_mean");
+            let (new, factor) = if is_mean { (&seen.mean, 1.0) } else { (&seen.variance, unbiased) };
+            for (running, new) in values.iter_mut().zip(new) {
+                *running = (1.0 - BATCH_NORM_MOMENTUM) * *running + BATCH_NORM_MOMENTUM * (new * factor);
+            }
+        }
     }
 
     /// `network` with these parameters.

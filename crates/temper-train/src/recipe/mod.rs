@@ -29,7 +29,7 @@ pub struct RecipeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preprocessing: Option<Preprocessing>,
     /// What is kept of the run.
-    #[serde(default, skip_serializing_if = "KeepSpec::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub keep: KeepSpec,
     /// What is done, one after another.
     #[serde(rename = "phase")]
@@ -50,7 +50,7 @@ pub struct TrainingDataSpec {
     pub test_limit: Option<usize>,
     /// So many of the training images, the last ones, are held out: they are not trained on and choose the best epoch. Without them
     /// the test images choose it, as papers mostly do, which is kinder to the result than it deserves.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub validation: usize,
 }
 
@@ -70,16 +70,9 @@ impl Default for KeepSpec {
     }
 }
 
-impl KeepSpec {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-const fn is_zero(count: &usize) -> bool {
-    *count == 0
+/// Whether a value is its type's default; for serde.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl RecipeSpec {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use temper_core::fault::FaultSpec;
 use temper_core::memory::{Layers, StorageSpec};
 
-use super::RecipeError;
+use super::{RecipeError, is_default};
 use crate::augmentation::AugmentationSpec;
 use crate::optimizer::OptimizerSpec;
 use crate::schedule::ScheduleSpec;
@@ -17,14 +17,14 @@ pub struct PhaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Which network it starts from.
-    #[serde(default, skip_serializing_if = "StartFrom::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub start_from: StartFrom,
     /// Times that all training images are seen.
     pub epochs: usize,
     /// Images of one step.
     pub batch_size: usize,
     /// Whether a last batch that is not full is left out.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub drop_last: bool,
     /// What steps are made from gradients.
     pub optimizer: OptimizerSpec,
@@ -32,7 +32,7 @@ pub struct PhaseSpec {
     #[serde(default)]
     pub schedule: ScheduleSpec,
     /// What is minimised.
-    #[serde(default, skip_serializing_if = "LossSpec::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub loss: LossSpec,
     /// What is added to the loss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,26 +41,26 @@ pub struct PhaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<AugmentationSpec>,
     /// Parameters that train, chosen by their layers; all, if absent.
-    #[serde(default, skip_serializing_if = "Layers::is_all")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub train_layers: Layers,
     /// What batch norms normalise by.
-    #[serde(default, skip_serializing_if = "StatisticsSpec::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub batch_norm: StatisticsSpec,
     /// In which formats the network is stored, as in a campaign: the forward pass computes with what code words mean, gradients pass
     /// straight through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage: Vec<StorageSpec>,
     /// How the ranges of quantised activations are found, where `storage` does not give them.
-    #[serde(default, skip_serializing_if = "ActivationRanges::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub activation_ranges: ActivationRanges,
     /// What strikes the network in the forward pass, as in a campaign.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultSpec>,
     /// How often permanent faults are drawn.
-    #[serde(default, skip_serializing_if = "FaultDraws::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub fault_draws: FaultDraws,
     /// Which arithmetic gradients go through.
-    #[serde(default, skip_serializing_if = "FaultGradient::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub fault_gradient: FaultGradient,
 }
 
@@ -91,7 +91,7 @@ pub enum RegularizerSpec {
     ActivationL1 {
         /// Factor of the sum.
         strength: f32,
-        /// The nodes; all ReLUs, if absent.
+        /// The nodes; those of kind `relu`, if absent.
         #[serde(default = "relus")]
         layers: Layers,
     },
@@ -157,24 +157,6 @@ pub enum FaultGradient {
     Clean,
     /// That of the faulty layer.
     Faulty,
-}
-
-macro_rules! skips_default {
-    ($($kind:ty),*) => {
-        $(impl $kind {
-            #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-            fn is_default(&self) -> bool {
-                *self == Self::default()
-            }
-        })*
-    };
-}
-
-skips_default!(StartFrom, LossSpec, StatisticsSpec, ActivationRanges, FaultDraws, FaultGradient);
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 impl PhaseSpec {

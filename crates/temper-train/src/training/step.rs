@@ -7,7 +7,7 @@ use temper_core::data::Inputs;
 use temper_core::network::NodeId;
 
 use super::{Training, count_labels};
-use crate::differentiable::{BatchMoments, Forward, Parameters, Pass, Statistics};
+use crate::differentiable::{Forward, Pass, Statistics};
 use crate::recipe::StatisticsSpec;
 use crate::stored::{Held, Moment};
 use crate::stream::EpochSeed;
@@ -19,9 +19,6 @@ pub(super) struct Step {
     /// Images classified rightly.
     pub(super) correct: u64,
 }
-
-/// Share of the batch in batch norms' running statistics: `PyTorch`'s default.
-const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
 impl Training<'_> {
     /// Trains on a batch.
@@ -35,7 +32,7 @@ impl Training<'_> {
         let input = self.function.upload(self.input(inputs, images), images.len());
 
         let ranges = RefCell::new(vec![None; self.phase.stored.taps().len()]);
-        let forward = self.forward(held.as_ref(), input, &ranges);
+        let forward = self.forward(held.as_ref(), &input, &ranges);
         let logits = forward.logits_on_host();
         let cross_entropy = self.function.cross_entropy(&forward, &labels, spec.loss.label_smoothing);
         let loss = f64::from(cross_entropy.clone().into_scalar::<f32>());
@@ -46,7 +43,7 @@ impl Training<'_> {
         }
 
         self.phase.stored.keep_ranges(&ranges.into_inner());
-        follow(&mut self.parameters, &forward.moments);
+        self.parameters.follow(&forward.moments);
         self.update(moment.epoch, moment.batch, &gradients);
         Step { loss, correct: count_labels(&logits, &labels) }
     }
@@ -73,7 +70,7 @@ impl Training<'_> {
     fn forward(
         &self,
         held: Option<&Held>,
-        input: Tensor<2>,
+        input: &Tensor<2>,
         ranges: &RefCell<Vec<Option<(f32, f32)>>>,
     ) -> Forward {
         let stored = &self.phase.stored;
@@ -119,25 +116,6 @@ impl Training<'_> {
             let none = || vec![0.0; values.len()];
             let gradient = gradients[place].clone().unwrap_or_else(none);
             self.phase.optimizer.step(number, lr, momentum, values, &gradient);
-        }
-    }
-}
-
-/// Lets running statistics follow what batch norms saw; variances without bias, as `PyTorch` keeps them.
-fn follow(parameters: &mut Parameters, moments: &[BatchMoments]) {
-    for seen in moments {
-        let unbiased = seen.count as f32 / (seen.count.max(2) - 1) as f32;
-        let places: Vec<usize> = (0..parameters.infos().len())
-            .filter(|&place| {
-                parameters.infos()[place].node == seen.node && parameters.infos()[place].is_statistic()
-            })
-            .collect();
-        for place in places {
-            let is_mean = parameters.infos()[place].path.ends_with(".running_mean");
-            let (new, factor) = if is_mean { (&seen.mean, 1.0) } else { (&seen.variance, unbiased) };
-            for (running, new) in parameters.values[place].iter_mut().zip(new) {
-                *running = (1.0 - BATCH_NORM_MOMENTUM) * *running + BATCH_NORM_MOMENTUM * (new * factor);
-            }
         }
     }
 }

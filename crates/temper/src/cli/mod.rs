@@ -66,7 +66,7 @@ struct RunArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Experiment {
-    /// A small network on the built-in handwritten digits under random bit flips: no files needed, seconds
+    /// A small network learns to read the built-in handwritten digits and is struck by bit flips: no files needed, seconds
     Quickstart,
 }
 

@@ -103,7 +103,7 @@ fn address(base_url: &str, name: &str) -> String {
 
 /// Redirects are followed; a status that is not a success is for the caller to judge.
 fn agent() -> Agent {
-    let patience = Some(Duration::from_secs(60));
+    let patience = Some(Duration::from_mins(1));
     Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(patience)

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The embedded network, as a file.
-pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits-cnn.safetensors");
+pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/digits/digits-cnn.safetensors");
 
 /// A campaign of a moment on the embedded data.
 pub const CAMPAIGN: &str = r#"seed = 1
@@ -88,7 +88,7 @@ pub fn kill_while_running(arguments: &[&str], records: &str) -> bool {
     let before = written();
     let mut child = start(arguments);
     let began = Instant::now();
-    while written() == before && began.elapsed() < Duration::from_secs(60) {
+    while written() == before && began.elapsed() < Duration::from_mins(1) {
         if child.try_wait().expect("a status").is_some() {
             return false;
         }

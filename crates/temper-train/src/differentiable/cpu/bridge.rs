@@ -24,7 +24,12 @@ pub(super) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
     fn forward(&self, inputs: [&[f32]; N], images: usize) -> (Vec<f32>, Self::Saved);
 
     /// The gradients of the wanted inputs, from that of the output. `output` is empty unless it is needed.
-    fn backward(&self, recorded: Recorded<'_, N, Self::Saved>, gradient: Vec<f32>, wanted: [bool; N]) -> [Option<Vec<f32>>; N];
+    fn backward(
+        &self,
+        recorded: Recorded<'_, N, Self::Saved>,
+        gradient: Vec<f32>,
+        wanted: [bool; N],
+    ) -> [Option<Vec<f32>>; N];
 
     /// The shape of the output, from the length of its values.
     fn output_shape(&self, images: usize, len: usize) -> Vec<usize> {
@@ -86,7 +91,10 @@ pub(super) fn lift<const D: usize>(x: Tracked) -> Tensor<D> {
 }
 
 /// Runs an operation and records it; the first input has the images in its first dimension.
-pub(super) fn record<const N: usize, O: Operation<N>>(operation: O, inputs: [Tracked; N]) -> (Tracked, O::Saved) {
+pub(super) fn record<const N: usize, O: Operation<N>>(
+    operation: O,
+    inputs: [Tracked; N],
+) -> (Tracked, O::Saved) {
     let guards = inputs.each_ref().map(Tracked::node);
     let inputs = inputs.map(|input| plain(input.into_primitive()));
     let images = inputs[0].shape()[0];

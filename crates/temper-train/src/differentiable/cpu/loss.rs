@@ -22,7 +22,12 @@ impl Operation<1> for CrossEntropy {
         (vec![(sum / images as f64) as f32], gradient)
     }
 
-    fn backward(&self, recorded: Recorded<'_, 1, Vec<f32>>, gradient: Vec<f32>, _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, 1, Vec<f32>>,
+        gradient: Vec<f32>,
+        _: [bool; 1],
+    ) -> [Option<Vec<f32>>; 1] {
         let factor = gradient[0];
         [Some(recorded.saved.into_iter().map(|value| value * factor).collect())]
     }

@@ -28,7 +28,12 @@ pub(super) fn is_cpu(device: &Device) -> bool {
 }
 
 /// See [`generic::convolution`](super::generic::convolution).
-pub(super) fn convolution(shape: &ConvShape, x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<2> {
+pub(super) fn convolution(
+    shape: &ConvShape,
+    x: Tensor<2>,
+    weight: Tensor<1>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<2> {
     let operator = Convolution { shape: *shape };
     product(operator, x, weight, bias)
 }

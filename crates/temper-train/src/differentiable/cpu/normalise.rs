@@ -53,12 +53,18 @@ impl Operation<3> for BatchNorm {
             variance: variance.map(|variance| variance as f32).collect(),
             inverse_std,
         };
-        let scale: Vec<f32> = weight.iter().zip(&statistics.inverse_std).map(|(w, inverse)| w * inverse).collect();
+        let scale: Vec<f32> =
+            weight.iter().zip(&statistics.inverse_std).map(|(w, inverse)| w * inverse).collect();
         let mut output = vec![0.0; input.len()];
-        fill_images(images, &mut output, || (), |(), range, output| {
-            let input = &input[of_images(input, images, &range)];
-            batch_norm(plane, &statistics.mean, &scale, bias, None, self.relu, input, output);
-        });
+        fill_images(
+            images,
+            &mut output,
+            || (),
+            |(), range, output| {
+                let input = &input[of_images(input, images, &range)];
+                batch_norm(plane, &statistics.mean, &scale, bias, None, self.relu, input, output);
+            },
+        );
         (output, statistics)
     }
 
@@ -84,11 +90,26 @@ impl Operation<3> for BatchNorm {
         let of_input = || {
             let count = (images * plane) as f64;
             let mut found = vec![0.0; input.len()];
-            fill_images(images, &mut found, || (), |(), range, found| {
-                let places = of_images(input, images, &range);
-                let (input, gradient) = (&input[places.clone()], &gradient[places]);
-                batch_norm_input_gradient(plane, mean, inverse_std, weight, count, &sums, input, gradient, found);
-            });
+            fill_images(
+                images,
+                &mut found,
+                || (),
+                |(), range, found| {
+                    let places = of_images(input, images, &range);
+                    let (input, gradient) = (&input[places.clone()], &gradient[places]);
+                    batch_norm_input_gradient(
+                        plane,
+                        mean,
+                        inverse_std,
+                        weight,
+                        count,
+                        &sums,
+                        input,
+                        gradient,
+                        found,
+                    );
+                },
+            );
             found
         };
         let sums_of = |i: usize| sums.iter().map(|sum| sum[i] as f32).collect();
@@ -106,18 +127,33 @@ impl Operation<1> for Relu {
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; input.len()];
-        fill_images(images, &mut output, || (), |(), range, output| {
-            output.copy_from_slice(&input[of_images(input, images, &range)]);
-            activate(Activation::Relu, output);
-        });
+        fill_images(
+            images,
+            &mut output,
+            || (),
+            |(), range, output| {
+                output.copy_from_slice(&input[of_images(input, images, &range)]);
+                activate(Activation::Relu, output);
+            },
+        );
         (output, ())
     }
 
-    fn backward(&self, recorded: Recorded<'_, 1, ()>, mut gradient: Vec<f32>, _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, 1, ()>,
+        mut gradient: Vec<f32>,
+        _: [bool; 1],
+    ) -> [Option<Vec<f32>>; 1] {
         let Recorded { images, output, .. } = recorded;
-        fill_images(images, &mut gradient, || (), |(), range, gradient| {
-            relu_gradient(&output[of_images(output, images, &range)], gradient);
-        });
+        fill_images(
+            images,
+            &mut gradient,
+            || (),
+            |(), range, gradient| {
+                relu_gradient(&output[of_images(output, images, &range)], gradient);
+            },
+        );
         [Some(gradient)]
     }
 }

@@ -29,19 +29,34 @@ impl Operation<1> for MaxPool {
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
-        fill_images(images, &mut output, || (), |(), range, output| {
-            max_pool2d(&self.shape, &input[of_images(input, images, &range)], output);
-        });
+        fill_images(
+            images,
+            &mut output,
+            || (),
+            |(), range, output| {
+                max_pool2d(&self.shape, &input[of_images(input, images, &range)], output);
+            },
+        );
         (output, ())
     }
 
-    fn backward(&self, recorded: Recorded<'_, 1, ()>, gradient: Vec<f32>, _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, 1, ()>,
+        gradient: Vec<f32>,
+        _: [bool; 1],
+    ) -> [Option<Vec<f32>>; 1] {
         let Recorded { inputs: [input], images, .. } = recorded;
         let mut found = vec![0.0; input.len()];
-        fill_images(images, &mut found, || (), |(), range, found| {
-            let gradient = &gradient[of_images(&gradient, images, &range)];
-            max_pool2d_gradient(&self.shape, &input[of_images(input, images, &range)], gradient, found);
-        });
+        fill_images(
+            images,
+            &mut found,
+            || (),
+            |(), range, found| {
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                max_pool2d_gradient(&self.shape, &input[of_images(input, images, &range)], gradient, found);
+            },
+        );
         [Some(found)]
     }
 }
@@ -51,19 +66,34 @@ impl Operation<1> for AvgPool {
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
-        fill_images(images, &mut output, || (), |(), range, output| {
-            avg_pool2d(&self.shape, self.count_padding, &input[of_images(input, images, &range)], output);
-        });
+        fill_images(
+            images,
+            &mut output,
+            || (),
+            |(), range, output| {
+                avg_pool2d(&self.shape, self.count_padding, &input[of_images(input, images, &range)], output);
+            },
+        );
         (output, ())
     }
 
-    fn backward(&self, recorded: Recorded<'_, 1, ()>, gradient: Vec<f32>, _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, 1, ()>,
+        gradient: Vec<f32>,
+        _: [bool; 1],
+    ) -> [Option<Vec<f32>>; 1] {
         let Recorded { inputs: [input], images, .. } = recorded;
         let mut found = vec![0.0; input.len()];
-        fill_images(images, &mut found, || (), |(), range, found| {
-            let gradient = &gradient[of_images(&gradient, images, &range)];
-            avg_pool2d_gradient(&self.shape, self.count_padding, gradient, found);
-        });
+        fill_images(
+            images,
+            &mut found,
+            || (),
+            |(), range, found| {
+                let gradient = &gradient[of_images(&gradient, images, &range)];
+                avg_pool2d_gradient(&self.shape, self.count_padding, gradient, found);
+            },
+        );
         [Some(found)]
     }
 }

@@ -32,7 +32,12 @@ impl<const N: usize> Operation<N> for Convolution {
         (output, ())
     }
 
-    fn backward(&self, recorded: Recorded<'_, N, ()>, gradient: Vec<f32>, wanted: [bool; N]) -> [Option<Vec<f32>>; N] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, N, ()>,
+        gradient: Vec<f32>,
+        wanted: [bool; N],
+    ) -> [Option<Vec<f32>>; N] {
         let (shape, Recorded { inputs, images, .. }) = (&self.shape, recorded);
         let isa = Isa::detect();
         let of_input = || {
@@ -48,7 +53,15 @@ impl<const N: usize> Operation<N> for Convolution {
             let contribute = |range: std::ops::Range<usize>, part: &mut [f32]| {
                 let input = &inputs[0][of_images(inputs[0], images, &range)];
                 let gradient = &gradient[of_images(&gradient, images, &range)];
-                conv2d_weight_gradient(isa, shape, range.len(), input, gradient, part, &mut Scratch::default());
+                conv2d_weight_gradient(
+                    isa,
+                    shape,
+                    range.len(),
+                    input,
+                    gradient,
+                    part,
+                    &mut Scratch::default(),
+                );
             };
             sum_images(images, inputs[1].len(), contribute, |sum, value| *sum += value)
         };
@@ -83,7 +96,12 @@ impl<const N: usize> Operation<N> for Linear {
         (output, ())
     }
 
-    fn backward(&self, recorded: Recorded<'_, N, ()>, gradient: Vec<f32>, wanted: [bool; N]) -> [Option<Vec<f32>>; N] {
+    fn backward(
+        &self,
+        recorded: Recorded<'_, N, ()>,
+        gradient: Vec<f32>,
+        wanted: [bool; N],
+    ) -> [Option<Vec<f32>>; N] {
         let Recorded { inputs, images, .. } = recorded;
         let isa = Isa::detect();
         let of_input = || {
