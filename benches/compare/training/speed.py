@@ -41,7 +41,8 @@ class Speed:
 
 def benchmark() -> Path:
     """Builds Temper's benchmark of steps; returns the program."""
-    command = ["cargo", "bench", "--locked", "-p", "temper-train", "--bench", "step", "--no-run"]
+    # Both packages, so that dependencies have the features with which they are built already.
+    command = ["cargo", "bench", "--locked", "-p", "temper", "-p", "temper-train", "--bench", "step", "--no-run"]
     command += ["--message-format", "json-render-diagnostics"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in done.stdout.splitlines()]
