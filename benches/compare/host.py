@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def facts(temper: Temper) -> dict[str, object]:
+def facts(temper: Temper, packages: Sequence[str] = PACKAGES) -> dict[str, object]:
     """For the record."""
     model, flags = _processor()
     return {
@@ -31,7 +32,7 @@ def facts(temper: Temper) -> dict[str, object]:
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "temper": f"{temper.version()} ({_commit()})",
-        **{name: version(name) for name in PACKAGES},
+        **{name: version(name) for name in packages},
     }
 
 

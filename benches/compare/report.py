@@ -42,25 +42,31 @@ def write(folder: Path, facts: dict[str, object], results: list[Result]) -> None
 
 def markdown(facts: dict[str, object], results: list[Result]) -> str:
     """Facts, then a table for each workload."""
-    lines = ["| | |", "|---|---|"]
-    for name, value in facts.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+    lines = facts_table(facts)
     for name, of_workload in groupby(results, key=lambda result: result.workload):
         lines += ["", *_table(name, list(of_workload))]
     return "\n".join(lines) + "\n"
 
 
+def facts_table(facts: dict[str, object]) -> list[str]:
+    """What the machine is, and what ran on it."""
+    lines = ["| | |", "|---|---|"]
+    for name, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+    return lines
+
+
 def _table(name: str, results: list[Result]) -> list[str]:
     threads = sorted({result.threads for result in results})
-    header = " | ".join(f"{_threads(count)}: best (median) | Temper is" for count in threads)
+    header = " | ".join(f"{threads_words(count)}: best (median) | Temper is" for count in threads)
     compared, changed = results[0].compared, results[0].changed
     effect = f"; the faults change {changed} of {compared} answers that are compared" if changed else ""
     lines = [f"### {name}", "", f"{results[0].images} images{effect}. Trial·images a second.", ""]
     lines += [f"| | trials | {header} | answers |", "|---|" + "---|" * (2 * len(threads) + 2)]
     for contestant in dict.fromkeys(result.contestant for result in results):
         mine = [result for result in results if result.contestant == contestant]
-        rates = [f"{_number(result.best)} ({_number(result.median)}) | {_ratio(result, results)}" for result in mine]
+        rates = [f"{rate(result.best)} ({rate(result.median)}) | {_ratio(result, results)}" for result in mine]
         trials = " / ".join(dict.fromkeys(str(result.trials) for result in mine))
         lines.append(f"| {contestant} | {trials} | {' | '.join(rates)} | {_agreement(mine[-1])} |")
     return lines
@@ -81,18 +87,19 @@ def _agreement(result: Result) -> str:
     return f"{result.differing} of {result.compared} differ, up to {result.most_off} correct images of a trial off"
 
 
-def _threads(count: int) -> str:
+def threads_words(count: int) -> str:
+    """`1 thread`, `2 threads`."""
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _number(rate: float) -> str:
+def rate(per_second: float) -> str:
     """Three significant digits, thousands apart."""
-    digits = max(0, len(str(int(rate))) - 3)
-    return f"{round(rate, -digits):,.0f}".replace(",", " ")
+    digits = max(0, len(str(int(per_second))) - 3)
+    return f"{round(per_second, -digits):,.0f}".replace(",", " ")
 
 
 def progress(results: list[Result], workload: str, threads: int) -> str:
     """What was measured last, for the terminal."""
     mine = [result for result in results if (result.workload, result.threads) == (workload, threads)]
-    rates = ", ".join(f"{result.contestant} {_number(result.best)}" for result in mine)
-    return f"{workload}, {_threads(threads)}: {rates}"
+    rates = ", ".join(f"{result.contestant} {rate(result.best)}" for result in mine)
+    return f"{workload}, {threads_words(threads)}: {rates}"

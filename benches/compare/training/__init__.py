@@ -1,0 +1,1 @@
+"""Temper's training beside PyTorch's."""
