@@ -43,7 +43,10 @@ fn train_by(text: &str) -> (Value, f64) {
     let storage = std::fs::read_to_string(dir.path().join("storage.toml")).expect("readable");
     let storage: toml::Table = storage.parse().expect("TOML");
     let found = storage["storage"].as_array().expect("entries").last().expect("the range found");
-    (json(&dir.path().join("result.json")), found["range"]["interval"]["high"].as_float().expect("an interval"))
+    (
+        json(&dir.path().join("result.json")),
+        found["range"]["interval"]["high"].as_float().expect("an interval"),
+    )
 }
 
 #[test]
