@@ -13,6 +13,8 @@ pub(super) fn sum<const N: usize>(a: &[f32], b: &[f32], term: impl Fn(f32, f32) 
     let mut total = [0.0; N];
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
         let mut sums = [[0.0f32; LANES]; N];
+        // Small planes leave chains empty.
+        let live = a.len().min(LANES);
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         for (a, b) in a.iter().zip(b) {
             for lane in 0..LANES {
@@ -28,7 +30,7 @@ pub(super) fn sum<const N: usize>(a: &[f32], b: &[f32], term: impl Fn(f32, f32) 
             }
         }
         for (total, sums) in total.iter_mut().zip(sums) {
-            *total += sums.into_iter().map(f64::from).sum::<f64>();
+            *total += sums[..live].iter().copied().map(f64::from).sum::<f64>();
         }
     }
     total

@@ -395,6 +395,7 @@ fn straight_through<'a>(
         // From 256 to 448, the largest number.
         (NumberFormat::F8E4M3, _) => 32.0,
         (_, []) => f32::INFINITY,
+        (_, [grid]) => grid.scale,
         (_, grids) => grids[codec.channel_of(index)].scale,
     };
     values.iter().zip(stored).enumerate().map(move |(index, (value, stored))| {
