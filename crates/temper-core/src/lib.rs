@@ -8,6 +8,7 @@
 //! - [`memory`]: a [`Memory`](memory::Memory) says which values lie where, in which format.
 //! - [`fault`]: a [`FaultSpec`](fault::FaultSpec) says what may be struck and how; a [`FaultSite`](fault::FaultSite) is what is
 //!   struck in one trial.
+//! - [`hardware`]: what a layer computes on an analog device, and one chip of it.
 //! - [`execution`]: a network compiled for running, whose weights are struck in place.
 //! - [`campaign`]: a [`Campaign`](campaign::Campaign) plans trials, runs them and keeps a
 //!   [`TrialRecord`](campaign::TrialRecord) of each.
@@ -20,6 +21,7 @@ pub mod campaign;
 pub mod data;
 pub mod execution;
 pub mod fault;
+pub mod hardware;
 pub mod memory;
 pub mod network;
 pub mod number;

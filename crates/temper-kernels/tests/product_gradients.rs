@@ -158,7 +158,12 @@ proptest! {
         for isa in Isa::available() {
             let mut scratch = Scratch::default();
             let mut weight_gradient = before.clone();
-            linear_weight_gradient(isa, features, &input, &output_gradient, &mut weight_gradient, &mut scratch);
+            // In two parts of the outputs, cut at another place for each seed.
+            let cut = seed as usize % (out + 1);
+            let (low, high) = weight_gradient.split_at_mut(cut * features);
+            for (outputs, part) in [(0..cut, low), (cut..out, high)] {
+                linear_weight_gradient(isa, [features, out], outputs, &input, &output_gradient, part, &mut scratch);
+            }
             close(&weight_gradient, &dw, &format!("{isa:?}"));
             let mut input_gradient = vec![f32::NAN; input.len()];
             let transposed = PackedWeights::transposed(isa, &weights, out, features);

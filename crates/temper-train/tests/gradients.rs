@@ -60,7 +60,7 @@ impl Case {
         let forward = function.forward(&parameters.values, &wanted, &input, &Pass::plain(self.statistics));
         let loss = function.cross_entropy(&forward, &self.labels, 0.1);
         let value = loss.clone().into_scalar::<f32>();
-        (value, forward.gradients(&loss))
+        (value, forward.gradients(&loss).parameters)
     }
 
     /// Kernels against Burn.

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 use temper_core::Tensor;
+use temper_core::network::Network;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_train::device;
 use temper_train::differentiable::{Differentiable, Parameters, Pass, Statistics};
+use temper_train::recipe::RecipeSpec;
+use temper_train::stored::{Moment, Stored};
 
 /// What `fixtures/training/gradients.py` wrote.
 struct Reference {
@@ -32,6 +35,19 @@ impl Reference {
         &self.tensors[name].1
     }
 
+    fn labels(&self) -> Vec<u8> {
+        self.values("label").iter().map(|&label| label as u8).collect()
+    }
+
+    /// The network with the reference's parameters.
+    fn network(&self, architecture: &Architecture) -> Network {
+        let given = self.under("parameter.").map(|(path, (shape, values))| {
+            (path.to_owned(), Tensor::new(shape.clone(), values.clone()).expect("a whole tensor"))
+        });
+        let network = architecture.build().expect("a sound architecture");
+        network.with_parameters(given.collect()).expect("the same parameters")
+    }
+
     fn under(&self, prefix: &str) -> impl Iterator<Item = (&str, &(Vec<usize>, Vec<f32>))> {
         self.tensors.iter().filter_map(move |(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)))
     }
@@ -45,18 +61,13 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
-fn check(name: &str, architecture: &Architecture, by_burn: bool) {
+/// Compares a step of the network that `differentiable` makes a function of.
+fn check(name: &str, architecture: &Architecture, differentiable: &dyn Fn(&Network) -> Differentiable) {
     let reference = Reference::read(name);
-    let network = architecture.build().expect("a sound architecture");
-    let given = reference.under("parameter.");
-    let given = given.map(|(path, (shape, values))| {
-        (path.to_owned(), Tensor::new(shape.clone(), values.clone()).expect("a whole tensor"))
-    });
-    let network = network.with_parameters(given.collect()).expect("the same parameters");
-    let function = Differentiable::new(&network, &device::cpu());
-    let function = if by_burn { function.by_burn() } else { function };
+    let network = reference.network(architecture);
+    let function = differentiable(&network);
     let mut parameters = Parameters::of(&network);
-    let labels: Vec<u8> = reference.values("label").iter().map(|&label| label as u8).collect();
+    let labels = reference.labels();
 
     let wanted = vec![true; parameters.infos().len()];
     let input = function.upload(reference.values("input").to_vec(), labels.len());
@@ -65,7 +76,7 @@ fn check(name: &str, architecture: &Architecture, by_burn: bool) {
     assert_close("logits", &forward.logits_on_host(), reference.values("logits"), 1e-5);
     assert_close("loss", &[loss.clone().into_scalar::<f32>()], reference.values("loss"), 1e-5);
 
-    let gradients = forward.gradients(&loss);
+    let gradients = forward.gradients(&loss).parameters;
     let mut compared = 0;
     for (info, gradient) in parameters.infos().iter().zip(&gradients) {
         let Some((_, expected)) = reference.tensors.get(&format!("gradient.{}", info.path)) else {
@@ -91,12 +102,83 @@ fn architecture(name: &str, widths: &[usize], input: [usize; 3]) -> Architecture
 }
 
 #[test]
+fn learned_steps_are_those_of_the_paper() {
+    let reference = Reference::read("learned-steps");
+    let network = reference.network(&architecture("mlp", &[20, 12], [1, 6, 6]));
+    let recipe = RecipeSpec::parse(
+        r#"
+        seed = 1
+        [data]
+        set = "mnist"
+        [network]
+        architecture = "mlp"
+        [[phase]]
+        epochs = 1
+        batch_size = 9
+        optimizer = { kind = "sgd", lr = 0.1 }
+        activation_ranges = { kind = "learned-step" }
+        storage = [
+            { target = "activation", place = "input", layers = "fc1", format = "int4" },
+            { target = "activation", place = "input", layers = ["fc2", "fc3"], format = "uint4" },
+        ]
+        "#,
+    );
+    let mut stored = Stored::new(1, &network, &recipe.expect("a sound recipe").phases[0])
+        .expect("a network that has these");
+    let sizes = [0, 1, 2].map(|tap| reference.values(&format!("step.{tap}"))[0]);
+    let is_set = stored.set_ranges(&[
+        Some((-7.0 * sizes[0], 7.0 * sizes[0])),
+        Some((0.0, 15.0 * sizes[1])),
+        Some((0.0, 15.0 * sizes[2])),
+    ]);
+    assert!(is_set);
+    let function = Differentiable::new(&network, &device::cpu());
+    let parameters = Parameters::of(&network);
+    let labels = reference.labels();
+    let held = stored.hold(
+        &network,
+        &parameters,
+        Moment { phase: 0, epoch: 0, batch: 0 },
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+    );
+    let input = function.upload(reference.values("input").to_vec(), labels.len());
+    let touch = |tap: usize, values: &mut [f32]| stored.touch(&held, tap, values);
+    let pass = Pass { taps: stored.taps(), touch: &touch, ..Pass::plain(Statistics::Batch) };
+    let forward = function.forward(&held.values, &vec![true; parameters.infos().len()], &input, &pass);
+    assert_close("logits", &forward.logits_on_host(), reference.values("logits"), 1e-5);
+
+    let gradients = forward.gradients(&function.cross_entropy(&forward, &labels, 0.1));
+    for (tap, gradient) in gradients.steps.iter().enumerate() {
+        let expected = reference.values(&format!("step_gradient.{tap}"));
+        assert_close("step", &[gradient.expect("a gradient")], expected, 1e-4);
+        assert!((stored.step_size(tap) / sizes[tap] - 1.0).abs() < 1e-6);
+    }
+    for (info, gradient) in parameters.infos().iter().zip(&gradients.parameters) {
+        let expected = reference.values(&format!("gradient.{}", info.path));
+        assert_close(&info.path, gradient.as_ref().expect("a gradient"), expected, 1e-4);
+    }
+}
+
+/// Compares a step of every network.
+fn check_all(differentiable: &dyn Fn(&Network) -> Differentiable) {
+    check("mlp", &architecture("mlp", &[20, 12], [1, 6, 6]), differentiable);
+    check("lenet5", &architecture("lenet5", &[3, 5, 14, 12], [1, 28, 28]), differentiable);
+    let residual = architecture("resnet8", &[4, 6, 8], [3, 12, 12]);
+    check("resnet8-a", &residual, differentiable);
+    check("resnet8-b", &Architecture { shortcut: Shortcut::B, ..residual }, differentiable);
+}
+
+#[test]
 fn a_step_is_pytorchs() {
-    for by_burn in [false, true] {
-        check("mlp", &architecture("mlp", &[20, 12], [1, 6, 6]), by_burn);
-        check("lenet5", &architecture("lenet5", &[3, 5, 14, 12], [1, 28, 28]), by_burn);
-        let residual = architecture("resnet8", &[4, 6, 8], [3, 12, 12]);
-        check("resnet8-a", &residual, by_burn);
-        check("resnet8-b", &Architecture { shortcut: Shortcut::B, ..residual }, by_burn);
+    check_all(&|network| Differentiable::new(network, &device::cpu()));
+    check_all(&|network| Differentiable::new(network, &device::cpu()).by_burn());
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_step_on_a_graphics_processor_is_pytorchs() {
+    match device::gpu() {
+        Ok(device) => check_all(&|network| Differentiable::new(network, &device)),
+        Err(error) => eprintln!("skipped: {error}"),
     }
 }

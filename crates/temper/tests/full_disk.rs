@@ -6,6 +6,7 @@ pub mod support;
 use std::fs::{self, OpenOptions};
 use std::process::{Command, Stdio};
 
+use support::training::{RECIPE, outcome, recipe};
 use support::{CAMPAIGN, digits_campaign, temper};
 
 #[test]
@@ -79,6 +80,27 @@ fn records_that_cannot_be_written_stop_the_run_which_then_goes_on() {
     assert!(run.err.contains("unfinished record") && run.err.contains("recorded already"), "{}", run.err);
     let export = |dir: &str| temper(&["campaign", "export", dir]).out;
     assert_eq!(export(&records), export(&whole));
+}
+
+#[test]
+fn a_training_that_cannot_write_stops_and_goes_on_once_there_is_room() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let good = recipe(dir.path(), "good.toml", &RECIPE.replace("epochs = 2", "epochs = 40"));
+    let (whole, run) = (dir.path().join("whole"), dir.path().join("run"));
+    let (to_whole, to_run) = (whole.to_string_lossy().into_owned(), run.to_string_lossy().into_owned());
+    assert_eq!(temper(&["train", &good, "-o", &to_whole]).code, 0);
+    // A checkpoint of 5 KiB of parameters has room for the records of some epochs.
+    let (code, err) = limited(16, &["train", &good, "-o", &to_run]);
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("cannot write") && err.contains("File too large"), "{err}");
+    assert!(!run.join("result.json").exists());
+    let hidden = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    assert!(!fs::read_dir(&run).expect("readable").any(|entry| hidden(entry.expect("readable"))));
+
+    let again = temper(&["train", &good, "-o", &to_run, "--resume"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(again.err.contains("of 40 epochs are done already"), "{}", again.err);
+    assert!(outcome(&run) == outcome(&whole));
 }
 
 /// Runs the program where no file may grow beyond so many KiB; its exit code and standard error.

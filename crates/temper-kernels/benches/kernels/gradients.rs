@@ -65,7 +65,16 @@ pub(crate) fn linear(isa: Isa, rows: usize, inputs: usize, outputs: usize, gradi
         Gradient::Weights => {
             let mut found = vec![0.0; weights.len()];
             best(|| {
-                linear_weight_gradient(isa, inputs, &input, &output_gradient, &mut found, &mut scratch);
+                let features = [inputs, outputs];
+                linear_weight_gradient(
+                    isa,
+                    features,
+                    0..outputs,
+                    &input,
+                    &output_gradient,
+                    &mut found,
+                    &mut scratch,
+                );
             })
         }
     };

@@ -1,5 +1,7 @@
 //! Gradients of linear layers.
 
+use std::ops::Range;
+
 use super::accumulate::{chain_length, multiply};
 use crate::isa::{Isa, Work};
 use crate::panels::ColumnPanels;
@@ -7,36 +9,39 @@ use crate::simd::Simd;
 use crate::tile::{Operands, channel_vectors};
 use crate::{Scratch, aligned::Aligned};
 
-/// Adds the gradient of a linear layer's weights: `weight_gradient += output_gradientᵀ · input`.
+/// Adds the gradient of the weights of some of a linear layer's outputs: `weight_gradient += output_gradientᵀ · input`. A value does
+/// not depend on which other outputs are computed with it.
 ///
 /// Each sum is divided into chains of at most 256 rows of about equal length, which are added up in order; this is the same for all
 /// instruction sets. The gradient of the input is [`linear`](crate::linear()) with
 /// [transposed weights](crate::PackedWeights::transposed), that of the bias [`channel_sums`](crate::channel_sums).
 ///
 /// **Shapes**: `input` `[rows, in_features]`, `output_gradient` `[rows, out_features]`, `weight_gradient`
-/// `[out_features, in_features]`.
+/// `[outputs, in_features]`.
 ///
 /// # Panics
 /// When the slices do not have these shapes, or the processor does not have the instructions.
 pub fn linear_weight_gradient(
     isa: Isa,
-    in_features: usize,
+    [in_features, out_features]: [usize; 2],
+    outputs: Range<usize>,
     input: &[f32],
     output_gradient: &[f32],
     weight_gradient: &mut [f32],
     scratch: &mut Scratch,
 ) {
     isa.check();
-    let (rows, out_features) = (input.len() / in_features, weight_gradient.len() / in_features);
+    let rows = input.len() / in_features;
+    assert!(outputs.end <= out_features, "outputs must be among the layer's");
     assert_eq!(input.len(), rows * in_features, "input must be [rows, in_features]");
     assert_eq!(output_gradient.len(), rows * out_features, "output gradient must be [rows, out_features]");
-    assert_eq!(weight_gradient.len(), out_features * in_features, "weights are [out_features, in_features]");
+    assert_eq!(weight_gradient.len(), outputs.len() * in_features, "weights are [outputs, in_features]");
     let Scratch { panels, taps, bases, .. } = scratch;
     let chain = chain_length(rows);
     taps.clear();
     taps.extend((0..chain.min(rows)).map(|row| row * out_features));
     bases.clear();
-    bases.extend(0..out_features);
+    bases.extend(outputs);
     let inputs = input.chunks(chain * in_features).zip(output_gradient.chunks((chain * out_features).max(1)));
     for (input, output_gradient) in inputs {
         let taps = &taps[..input.len() / in_features];
@@ -51,7 +56,7 @@ struct Chain<'a> {
     output_gradient: &'a [f32],
     /// Where rows start in the output gradient.
     taps: &'a [usize],
-    /// Where output features lie in a row.
+    /// Where the outputs lie in a row.
     bases: &'a [usize],
     panels: &'a mut Aligned,
     weight_gradient: &'a mut [f32],

@@ -94,14 +94,17 @@ pub(crate) fn batch_norm_by(
     flat(batch_norm(x, weight, bias, mean, variance, f64::from(eps)))
 }
 
-/// Max pooling of every plane. Windows that reach beyond the padding see nothing there.
+/// Max pooling of every plane. Windows that reach beyond the padding see nothing there. A NaN is the largest of its window, as in
+/// `PyTorch`, also on devices whose comparisons lose it.
 pub(crate) fn max_pool(shape: &PoolShape, channels: usize, x: Tensor<2>) -> Tensor<2> {
     let [top, left, bottom, right] = full_padding(shape);
     let [height, width] = shape.input;
     let x = images(x, [channels, height, width])
         .pad((left, right, top, bottom), PadMode::Constant(f32::NEG_INFINITY));
-    let options = MaxPoolOptions::new(shape.kernel).with_stride(shape.stride).with_dilation(shape.dilation);
-    flat(max_pool2d(x, options))
+    let options =
+        || MaxPoolOptions::new(shape.kernel).with_stride(shape.stride).with_dilation(shape.dilation);
+    let lost = max_pool2d(x.clone().detach().is_nan().float(), options()).greater_elem(0.0);
+    flat(max_pool2d(x, options()).mask_fill(lost, f32::NAN))
 }
 
 /// Average pooling of every plane.

@@ -11,7 +11,7 @@ mod places;
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Gradients as Recorded, Int, Tensor, TensorData};
 use temper_core::execution::{Tap, TapSide};
 use temper_core::network::{Network, NodeId, Op};
 
@@ -28,11 +28,21 @@ pub enum Statistics {
     Running,
 }
 
-/// Reads the activations of a batch at a tap, and may change them; returns what the gradient of each value is multiplied with on its
-/// way back, or `None` for one.
+/// Reads the activations of a batch at a tap, and may change them.
 ///
 /// **Shapes**: values `[images, …shape]`; the first argument is the tap's place in [`Pass::taps`].
-pub type Touch<'a> = dyn Fn(usize, &mut [f32]) -> Option<Vec<f32>> + 'a;
+pub type Touch<'a> = dyn Fn(usize, &mut [f32]) -> Touched + 'a;
+
+/// How gradients go through what was done at a tap.
+///
+/// **Shapes**: as the values touched.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Touched {
+    /// What the gradient of each value is multiplied with; `None` for one.
+    pub factors: Option<Vec<f32>>,
+    /// The derivative of each value with respect to the step of the tap's grid, if that is to have a gradient.
+    pub step: Option<Vec<f32>>,
+}
 
 /// How the forward pass is to be made.
 pub struct Pass<'a> {
@@ -53,7 +63,7 @@ impl Pass<'_> {
     /// Nothing but the network's own arithmetic.
     pub fn plain(statistics: Statistics) -> Pass<'static> {
         static NONE: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
-        Pass { statistics, hooked: &NONE, taps: &[], touch: &|_, _| None, observed: &[] }
+        Pass { statistics, hooked: &NONE, taps: &[], touch: &|_, _| Touched::default(), observed: &[] }
     }
 }
 
@@ -80,6 +90,17 @@ pub struct Forward {
     pub observed: Vec<Tensor<2>>,
     /// The parameters on the device.
     leaves: Vec<Tensor<1>>,
+    /// By tap, what stands for a change of its grid's step: zero.
+    steps: Vec<Option<Tensor<1>>>,
+}
+
+/// The gradients of a loss, on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients {
+    /// Of every parameter, if it wants one and the loss depends on it.
+    pub parameters: Vec<Option<Vec<f32>>>,
+    /// Of the step of every tap's grid, if it wants one.
+    pub steps: Vec<Option<f32>>,
 }
 
 impl Forward {
@@ -88,15 +109,17 @@ impl Forward {
         generic::host(self.logits.clone().detach())
     }
 
-    /// The gradients of a loss with respect to every parameter that wants one, on the host.
-    pub fn gradients(&self, loss: &Tensor<1>) -> Vec<Option<Vec<f32>>> {
-        let mut gradients = loss.backward();
-        self.leaves.iter().map(|leaf| take(leaf, &mut gradients)).collect()
+    /// The gradients of a loss.
+    pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
+        let mut recorded = loss.backward();
+        let parameters = self.leaves.iter().map(|leaf| take(leaf, &mut recorded)).collect();
+        let step = |leaf: &Option<Tensor<1>>| Some(take(leaf.as_ref()?, &mut recorded)?[0]);
+        Gradients { parameters, steps: self.steps.iter().map(step).collect() }
     }
 }
 
 /// A leaf's gradient, on the host.
-fn take(leaf: &Tensor<1>, gradients: &mut Gradients) -> Option<Vec<f32>> {
+fn take(leaf: &Tensor<1>, gradients: &mut Recorded) -> Option<Vec<f32>> {
     leaf.is_require_grad().then(|| leaf.grad_remove(gradients).map(generic::host)).flatten()
 }
 
@@ -160,8 +183,8 @@ impl Differentiable {
             let leaf = self.vector(values.clone());
             if wanted { leaf.require_grad() } else { leaf }
         });
-        let mut run =
-            Run { function: self, pass, leaves: leaves.collect(), values: Vec::new(), moments: Vec::new() };
+        let (leaves, steps) = (leaves.collect(), vec![None; pass.taps.len()]);
+        let mut run = Run { function: self, pass, leaves, steps, values: Vec::new(), moments: Vec::new() };
         for id in (0..self.network.nodes().len()).map(NodeId) {
             let value = if id.0 == 0 { input.clone() } else { run.node(id) };
             let value = run.touch(Tap::output(id), value);
@@ -169,7 +192,7 @@ impl Differentiable {
         }
         let logits = run.values[self.network.output().0].clone();
         let observed = pass.observed.iter().map(|node| run.values[node.0].clone()).collect();
-        Forward { logits, moments: run.moments, observed, leaves: run.leaves }
+        Forward { logits, moments: run.moments, observed, leaves: run.leaves, steps: run.steps }
     }
 
     /// The mean cross-entropy of softmax over a batch; `smoothing` is the share of the target that is spread over all classes.
@@ -194,6 +217,7 @@ struct Run<'a> {
     function: &'a Differentiable,
     pass: &'a Pass<'a>,
     leaves: Vec<Tensor<1>>,
+    steps: Vec<Option<Tensor<1>>>,
     /// The outputs of the nodes so far.
     values: Vec<Tensor<2>>,
     moments: Vec<BatchMoments>,
@@ -227,18 +251,23 @@ impl Run<'_> {
     }
 
     /// Does what is to be done at a tap.
-    fn touch(&self, tap: Tap, value: Tensor<2>) -> Tensor<2> {
-        let mut value = value;
+    fn touch(&mut self, tap: Tap, value: Tensor<2>) -> Tensor<2> {
+        let (function, mut value) = (self.function, value);
         for (place, _) in self.pass.taps.iter().enumerate().filter(|(_, at)| **at == tap) {
             let [images, width] = value.dims();
             let mut values = generic::host(value.clone().detach());
-            let factors = (self.pass.touch)(place, &mut values);
-            let seen = match factors {
-                Some(factors) => value * self.function.upload(factors, images),
+            let Touched { factors, step } = (self.pass.touch)(place, &mut values);
+            let mut seen = match factors {
+                Some(factors) => value * function.upload(factors, images),
                 None => value,
             };
+            if let Some(derivatives) = step {
+                let change = function.vector(vec![0.0]).require_grad();
+                seen = seen + function.upload(derivatives, images) * change.clone().reshape([1, 1]);
+                self.steps[place] = Some(change);
+            }
             debug_assert_eq!(values.len(), images * width, "a touch keeps the number of values");
-            value = generic::replace(seen, self.function.upload(values, images));
+            value = generic::replace(seen, function.upload(values, images));
         }
         value
     }

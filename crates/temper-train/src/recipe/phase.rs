@@ -19,7 +19,7 @@ pub struct PhaseSpec {
     /// Which network it starts from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub start_from: StartFrom,
-    /// Times that all training images are seen.
+    /// Times that all training images are seen, 1 to 1 000 000.
     pub epochs: usize,
     /// Images of one step.
     pub batch_size: usize,
@@ -63,6 +63,9 @@ pub struct PhaseSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub fault_gradient: FaultGradient,
 }
+
+/// More epochs than anyone makes; their steps can be counted.
+const MAX_EPOCHS: usize = 1_000_000;
 
 /// Which network a phase starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -123,6 +126,9 @@ pub enum ActivationRanges {
         #[serde(default = "averaging_constant")]
         momentum: f64,
     },
+    /// The steps of the grids train with the parameters, by the same optimiser (Esser et al., "Learned step size quantization",
+    /// ICLR 2020).
+    LearnedStep,
 }
 
 const fn averaging_constant() -> f64 {
@@ -174,10 +180,12 @@ impl PhaseSpec {
     pub(super) fn check(&self, number: usize) -> Result<(), RecipeError> {
         let place = |field: &str| format!("phase {number}, {field}");
         let inside = |table| move |error| RecipeError::field(number, table, error);
-        for (field, count) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
-            if count == 0 {
-                return Err(RecipeError::value(place(field), "expected at least 1, found 0"));
-            }
+        if !(1..=MAX_EPOCHS).contains(&self.epochs) {
+            let reason = format!("expected 1 to {MAX_EPOCHS}, found {}", self.epochs);
+            return Err(RecipeError::value(place("epochs"), reason));
+        }
+        if self.batch_size == 0 {
+            return Err(RecipeError::value(place("batch_size"), "expected at least 1, found 0"));
         }
         if number == 1 && self.start_from == StartFrom::Best {
             return Err(RecipeError::value(place("start_from"), "there is no phase before the first"));
@@ -194,8 +202,9 @@ impl PhaseSpec {
                 return Err(RecipeError::value(place("regularizers, strength"), reason));
             }
         }
-        let ActivationRanges::MovingAverage { momentum } = self.activation_ranges;
-        if !(momentum > 0.0 && momentum <= 1.0) {
+        if let ActivationRanges::MovingAverage { momentum } = self.activation_ranges
+            && !(momentum > 0.0 && momentum <= 1.0)
+        {
             let reason = format!("expected a number above 0 and up to 1, found {momentum}");
             return Err(RecipeError::value(place("activation_ranges.momentum"), reason));
         }

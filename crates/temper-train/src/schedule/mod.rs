@@ -77,6 +77,14 @@ impl ScheduleSpec {
         }
         self.kind.check()
     }
+
+    /// What `reduce-on-plateau` follows: the loss where less is better, the accuracy where more is.
+    pub fn metric(&self, loss: f64, accuracy: f64) -> f64 {
+        match &self.kind {
+            ScheduleKind::ReduceOnPlateau(PlateauSpec { mode: PlateauMode::Max, .. }) => accuracy,
+            _ => loss,
+        }
+    }
 }
 
 /// A schedule at work in one phase of training.

@@ -16,12 +16,14 @@ use crate::schedule::ScheduleState;
 const FORMAT: u32 = 1;
 /// Where the header lies among the metadata.
 const HEADER: &str = "temper_checkpoint";
+/// Where the checksum lies: CRC-32 of the header and of the tensors' values, in the order of their names.
+const CHECKSUM: &str = "crc32";
 
 /// All of a training's state between two epochs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checkpoint {
     pub(super) header: Header,
-    /// Parameters, the best parameters and the optimiser's buffers, by name.
+    /// Parameters and the optimiser's buffers, by name.
     pub(super) tensors: Vec<(String, Vec<f32>)>,
 }
 
@@ -29,7 +31,7 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) format: u32,
-    /// The recipe and the data, as a digest: a checkpoint belongs to one recipe.
+    /// The recipe, the data and the network, as a digest: a checkpoint belongs to one training.
     pub(super) identity: String,
     /// The phase of the next step, from 0.
     pub(super) phase: usize,
@@ -70,7 +72,7 @@ pub enum CheckpointError {
     },
     /// The checkpoint belongs to another training.
     #[error(
-        "{} belongs to another recipe or to other data; give another folder with -o, or remove it to begin anew",
+        "{} belongs to another recipe, other data or another network; give another folder with -o, or remove it to begin anew",
         path.display()
     )]
     Foreign {
@@ -92,7 +94,8 @@ impl Checkpoint {
             (name.as_str(), view)
         });
         let header = serde_json::to_string(&self.header).expect("plain data");
-        let metadata = [(HEADER.to_owned(), header)].into_iter().collect();
+        let sum = checksum(&header, stored.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())));
+        let metadata = [(HEADER.to_owned(), header), (CHECKSUM.to_owned(), sum)].into_iter().collect();
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| io(std::io::Error::other(error)))?;
         write_atomically(path, &bytes).map_err(io)
@@ -109,14 +112,18 @@ impl Checkpoint {
         let not_whole =
             |error: safetensors::SafeTensorError| malformed(format!("not a whole checkpoint: {error}"));
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_whole)?;
-        let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
-        let header = header.ok_or_else(|| malformed("not a checkpoint of a training".to_owned()))?;
+        let entry = |key| metadata.metadata().as_ref().and_then(|metadata| metadata.get(key));
+        let text = entry(HEADER).ok_or_else(|| malformed("not a checkpoint of a training".to_owned()))?;
         let header: Header =
-            serde_json::from_str(header).map_err(|error| malformed(format!("its header: {error}")))?;
+            serde_json::from_str(text).map_err(|error| malformed(format!("its header: {error}")))?;
         if header.format != FORMAT {
             return Err(malformed(format!("format version {}, expected {FORMAT}", header.format)));
         }
         let tensors = SafeTensors::deserialize(&bytes).map_err(not_whole)?;
+        let sum = checksum(text, tensors.iter().map(|(name, view)| (name, view.data())));
+        if entry(CHECKSUM) != Some(&sum) {
+            return Err(malformed("damaged: its checksum is wrong".to_owned()));
+        }
         let mut found = Vec::new();
         for (name, view) in tensors.tensors() {
             if view.dtype() != Dtype::F32 {
@@ -136,6 +143,19 @@ impl Checkpoint {
         self.tensors = rest;
         taken.into_iter().map(|(name, values)| (name[prefix.len()..].to_owned(), values)).collect()
     }
+}
+
+/// The checksum of a checkpoint of this header and these tensors, in hexadecimal digits.
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, bytes) in tensors {
+        hasher.update(name.as_bytes());
+        hasher.update(bytes);
+    }
+    format!("{:08x}", hasher.finalize())
 }
 
 impl Header {

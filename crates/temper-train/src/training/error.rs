@@ -65,6 +65,14 @@ pub enum TrainError {
     /// The checkpoint's optimiser is not this recipe's.
     #[error("the checkpoint's optimiser")]
     Restore(#[from] RestoreError),
+    /// A file of the run cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file of the run cannot be written.
     #[error("cannot write {}", path.display())]
     Write {

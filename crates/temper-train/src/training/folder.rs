@@ -13,6 +13,7 @@
 //! | `result.json` | what became of it |
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use super::record::EpochRecord;
 use super::verdict::Verdict;
 use crate::recipe::RecipeSpec;
 
-pub(super) const RECIPE: &str = "recipe.toml";
+const RECIPE: &str = "recipe.toml";
 const HISTORY: &str = "history.jsonl";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -100,27 +101,64 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a new run, or finds that of a run to be gone on with: one of the same recipe.
+    /// Makes the folder of a new run, or finds that of a run of the same recipe. A folder with anything else in it is left as it is.
     ///
     /// # Errors
-    /// When it cannot be made, or holds another recipe's run.
+    /// When it cannot be made, or holds another recipe's run or other files.
     pub fn open(path: &Path, recipe: &RecipeSpec) -> Result<Self, TrainError> {
         let folder = Self { path: path.to_owned() };
+        if !folder.holds(recipe)? {
+            folder.begin(recipe)?;
+        }
         let models = folder.path.join("models");
         fs::create_dir_all(&models).map_err(|source| TrainError::Write { path: models, source })?;
-        let text = toml::to_string(recipe).expect("a recipe that was read can be written");
-        let file = folder.path.join(RECIPE);
-        match fs::read_to_string(&file) {
-            Ok(found) if RecipeSpec::parse(&found).ok().as_ref() == Some(recipe) => Ok(folder),
-            Ok(_) => {
-                let reason = "holds a training by another recipe; give another folder with -o".to_owned();
-                Err(TrainError::Folder { path: folder.path, reason })
+        Ok(folder)
+    }
+
+    /// Finds the folder of a run to be gone on with.
+    ///
+    /// # Errors
+    /// When there is none, or it holds another recipe's run.
+    pub fn find(path: &Path, recipe: &RecipeSpec) -> Result<Self, TrainError> {
+        let folder = Self { path: path.to_owned() };
+        if !folder.holds(recipe)? {
+            return Err(folder.refused("holds no training to go on with; begin one without --resume"));
+        }
+        Self::open(path, recipe)
+    }
+
+    /// Whether it holds a run of this recipe; `false` if it holds none at all.
+    fn holds(&self, recipe: &RecipeSpec) -> Result<bool, TrainError> {
+        let path = self.path.join(RECIPE);
+        match fs::read(&path) {
+            Ok(found) => {
+                let found = String::from_utf8(found).ok().and_then(|text| RecipeSpec::parse(&text).ok());
+                let other = "holds a training by another recipe; give another folder with -o";
+                if found.as_ref() == Some(recipe) { Ok(true) } else { Err(self.refused(other)) }
             }
-            Err(_) => {
-                folder.write(RECIPE, text.as_bytes())?;
-                Ok(folder)
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(TrainError::Read { path, source }),
+        }
+    }
+
+    /// Makes the folder of a new run, which must be empty if it is there.
+    fn begin(&self, recipe: &RecipeSpec) -> Result<(), TrainError> {
+        let io = |source| TrainError::Write { path: self.path.clone(), source };
+        fs::create_dir_all(&self.path).map_err(io)?;
+        for entry in fs::read_dir(&self.path).map_err(io)? {
+            // A killed process may have left an unfinished, hidden file.
+            if !entry.map_err(io)?.file_name().to_string_lossy().starts_with('.') {
+                return Err(
+                    self.refused("holds files, but no training; give a new or an empty folder with -o")
+                );
             }
         }
+        let text = toml::to_string(recipe).expect("a recipe that was read can be written");
+        self.write(RECIPE, text.as_bytes())
+    }
+
+    fn refused(&self, reason: &str) -> TrainError {
+        TrainError::Folder { path: self.path.clone(), reason: reason.to_owned() }
     }
 
     /// Whether it holds a run that can be gone on with.

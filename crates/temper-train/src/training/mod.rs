@@ -13,14 +13,13 @@ mod resume;
 mod step;
 mod verdict;
 
-use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use temper_core::data::{Dataset, Inputs};
 use temper_core::execution::{count_correct, top_class};
-use temper_core::network::{Model, NodeId, Op};
+use temper_core::network::{Model, Network, NodeId, Op};
 
 pub use checkpoint::CheckpointError;
 pub use error::TrainError;
@@ -106,7 +105,7 @@ impl<'a> Training<'a> {
     /// When a file cannot be written.
     pub fn run(&mut self, folder: &Folder, observer: &dyn Observer) -> Result<Ended, TrainError> {
         let mut announced = None;
-        while self.progress.epochs < self.prepared.recipe.epochs() {
+        while !self.is_over() {
             self.enter_phase(folder)?;
             if announced != Some(self.phase.number) {
                 observer.phase(self.phase.number + 1, self.spec());
@@ -117,13 +116,15 @@ impl<'a> Training<'a> {
                 return Ok(Ended::Stopped);
             }
             let record = self.end_epoch(folder)?;
-            let lost = !record.train_loss.is_finite();
             observer.epoch(&record);
-            if lost {
-                break;
-            }
         }
         Ok(Ended::Complete)
+    }
+
+    /// Whether all epochs are made, or the loss became no number.
+    fn is_over(&self) -> bool {
+        let lost = self.history.last().is_some_and(|record| !record.train_loss.is_finite());
+        lost || self.progress.epochs == self.prepared.recipe.epochs()
     }
 
     fn spec(&self) -> &'a PhaseSpec {
@@ -150,11 +151,22 @@ impl<'a> Training<'a> {
             }
         }
         if self.starts.len() == self.phase.number {
-            let chip = self.chip();
-            let accuracy = self.measure(&chip, self.prepared.choosing()).1;
+            let accuracy = self.start_accuracy();
             self.starts.push(accuracy);
         }
         Ok(())
+    }
+
+    /// Accuracy on the choosing images before the phase's first step. Its batches find ranges of activations of their own.
+    fn start_accuracy(&mut self) -> f64 {
+        let found = self.phase.stored.ranges().to_vec();
+        let images = self.prepared.train.len().min(CALIBRATION_IMAGES);
+        let inputs = self.inputs(&self.prepared.train);
+        self.phase.stored.calibrate(self.network(), &inputs, images);
+        let accuracy = self.measure(&self.chip(), self.prepared.choosing()).1;
+        let is_restored = self.phase.stored.set_ranges(&found);
+        debug_assert!(is_restored, "they were there before");
+        accuracy
     }
 
     /// Trains for the rest of an epoch; `false` if it was stopped.
@@ -214,7 +226,8 @@ impl<'a> Training<'a> {
             layers,
             activations: self.sparsity(&chip),
         };
-        self.phase.after_epoch(epoch_of_phase, validation.map_or(test_loss, |(loss, _)| loss));
+        let (loss, accuracy) = validation.unwrap_or((test_loss, test_accuracy));
+        self.phase.after_epoch(epoch_of_phase, self.spec().schedule.metric(loss, accuracy));
         record.seconds = seconds + began.elapsed().as_secs_f64();
         let of_phase = self.history.iter().filter(|known| known.phase == record.phase);
         let best = of_phase.map(EpochRecord::choosing_accuracy).fold(f64::NEG_INFINITY, f64::max);
@@ -228,7 +241,7 @@ impl<'a> Training<'a> {
         if keep.model_epochs > 0 && (epochs + 1).is_multiple_of(keep.model_epochs) {
             folder.write_epoch(epochs + 1, &self.model())?;
         }
-        let last = epochs + 1 == self.prepared.recipe.epochs() || !record.train_loss.is_finite();
+        let last = self.is_over();
         if last {
             folder.write_result(&self.result(), &self.model(), &self.phase.storage(self.spec()))?;
         }
@@ -240,8 +253,11 @@ impl<'a> Training<'a> {
 
     /// The network as it is now, with its preprocessing.
     pub fn model(&self) -> Model {
-        let network = self.parameters.clone().into_network(self.prepared.network.clone());
-        Model { network, preprocessing: self.prepared.preprocessing.clone() }
+        Model { network: self.network(), preprocessing: self.prepared.preprocessing.clone() }
+    }
+
+    fn network(&self) -> Network {
+        self.parameters.clone().into_network(self.prepared.network.clone())
     }
 
     /// What was recorded so far.
@@ -269,8 +285,7 @@ impl<'a> Training<'a> {
 
     /// The network on the phase's chip, as it is now.
     fn chip(&self) -> Chip {
-        let network = self.parameters.clone().into_network(self.prepared.network.clone());
-        self.phase.stored.chip(network, self.moment(0))
+        self.phase.stored.chip(self.network(), self.moment(0))
     }
 
     /// The place of a step of the current epoch.
@@ -303,6 +318,9 @@ impl<'a> Training<'a> {
     }
 }
 
+/// Training images from which ranges of activations are found before training finds them.
+const CALIBRATION_IMAGES: usize = 128;
+
 /// Test images on which the sparsity of activations is measured.
 const SPARSITY_IMAGES: usize = 128;
 
@@ -318,14 +336,4 @@ fn count_labels(logits: &[f32], labels: &[u8]) -> u64 {
     let outputs = logits.chunks_exact(logits.len() / labels.len());
     outputs.zip(labels).filter(|(logits, label)| top_class(logits) == Some(usize::from(**label))).count()
         as u64
-}
-
-/// Reads the recipe that a folder's training follows.
-///
-/// # Errors
-/// When there is none.
-pub fn recipe_of(folder: &Path) -> Result<String, TrainError> {
-    let path = folder.join(folder::RECIPE);
-    std::fs::read_to_string(&path)
-        .map_err(|source| TrainError::Checkpoint(CheckpointError::Io { verb: "read", path, source }))
 }

@@ -21,7 +21,7 @@ pub(super) struct Phase {
     pub(super) trained: Vec<bool>,
     /// Their places.
     pub(super) places: Vec<usize>,
-    /// In the order of the places.
+    /// In the order of the places; behind them the learned steps of taps.
     pub(super) optimizer: Optimizer,
     pub(super) schedule: Schedule,
     pub(super) stored: Stored,
@@ -36,9 +36,10 @@ impl Phase {
         let trained = prepared.trained(spec, number + 1)?;
         let places: Vec<usize> = (0..trained.len()).filter(|&place| trained[place]).collect();
         let sizes = Parameters::of(&prepared.network).sizes();
-        let sizes: Vec<usize> = places.iter().map(|&place| sizes[place]).collect();
         let stored = Stored::new(prepared.recipe.seed, &prepared.network, spec)
             .map_err(|source| TrainError::Stored { number: number + 1, source })?;
+        let sizes = places.iter().map(|&place| sizes[place]);
+        let sizes: Vec<usize> = sizes.chain(vec![1; stored.learned_steps()]).collect();
         let batches = prepared.batches(spec).expect("checked when the recipe was prepared");
         let per_epoch = batches.per_epoch();
         Ok(Self {
@@ -66,8 +67,8 @@ impl Phase {
     }
 
     /// Tells the schedule how an epoch ended.
-    pub(super) fn after_epoch(&mut self, epoch: usize, loss: f64) {
-        self.schedule.after_epoch(epoch, loss);
+    pub(super) fn after_epoch(&mut self, epoch: usize, metric: f64) {
+        self.schedule.after_epoch(epoch, metric);
     }
 
     /// The storage of the phase with the ranges found.

@@ -84,7 +84,12 @@ impl Prepared {
         let trains = parameters.infos().iter().map(|info| {
             chosen.contains(&info.node) && info.kind != ParameterKind::Constant && !info.is_statistic()
         });
-        Ok(trains.collect())
+        let trains: Vec<bool> = trains.collect();
+        if !trains.contains(&true) {
+            let reason = "the chosen layers have no parameters that train";
+            return Err(RecipeError::value(format!("phase {number}, train_layers"), reason).into());
+        }
+        Ok(trains)
     }
 
     /// The nodes whose outputs regularisers of a phase read, with the factor of the sum of magnitudes.

@@ -1,11 +1,11 @@
 //! What is recorded of an epoch.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use temper_core::network::ParameterKind;
 
 use crate::differentiable::Parameters;
 
-/// One line of `history.jsonl`: an epoch, and what the network is like after it.
+/// One line of `history.jsonl`: an epoch, and what the network is like after it. Losses and statistics may be infinite or NaN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRecord {
@@ -16,18 +16,21 @@ pub struct EpochRecord {
     /// Epoch of the phase, from 1.
     pub epoch_of_phase: usize,
     /// Learning rate of the epoch's first step.
+    #[serde(deserialize_with = "number")]
     pub lr: f64,
     /// Mean loss of the epoch's training images, as they were trained on; regularisers are not in it.
+    #[serde(deserialize_with = "number")]
     pub train_loss: f64,
     /// Share of the training images that were classified rightly as they were trained on.
     pub train_accuracy: f64,
     /// Mean cross-entropy of the held-out images, if there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_number")]
     pub validation_loss: Option<f64>,
     /// Accuracy on the held-out images, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
     /// Mean cross-entropy of the test images.
+    #[serde(deserialize_with = "number")]
     pub test_loss: f64,
     /// Accuracy on the test images: of the network as the phase stores it, on the phase's chip.
     pub test_accuracy: f64,
@@ -39,6 +42,16 @@ pub struct EpochRecord {
     pub layers: Vec<LayerStatistics>,
     /// How sparse the outputs of each nonlinearity are, on the first test images.
     pub activations: Vec<ActivationStatistics>,
+}
+
+/// A number in JSON, which has no infinities and no NaN: these are written as `null`, and read as NaN.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// The same of a number that may be left out.
+fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    number(deserializer).map(Some)
 }
 
 impl EpochRecord {
@@ -53,10 +66,13 @@ impl EpochRecord {
 #[serde(deny_unknown_fields)]
 pub struct WeightStatistics {
     /// Mean.
+    #[serde(deserialize_with = "number")]
     pub mean: f64,
     /// Standard deviation.
+    #[serde(deserialize_with = "number")]
     pub std: f64,
     /// Euclidean norm.
+    #[serde(deserialize_with = "number")]
     pub l2_norm: f64,
     /// Share of exact zeros.
     pub zero_share: f64,

@@ -1,12 +1,13 @@
 //! What a checkpoint holds of a training, and going on from it.
 
-use temper_core::data::Dataset;
+use sha2::{Digest, Sha256};
+use temper_core::network::GraphDescription;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Header};
 use super::error::TrainError;
 use super::folder::Folder;
 use super::phase::Phase;
-use super::{Prepared, Training};
+use super::{Prepared, Progress, Training};
 
 /// What tensors of a checkpoint are called.
 const PARAMETER: &str = "parameter/";
@@ -55,15 +56,19 @@ impl Training<'_> {
         let state: Option<Vec<(usize, String, Vec<f32>)>> = state.collect();
         let state = state.ok_or_else(|| malformed("a buffer of the optimiser has no number"))?;
         let mut parameters = self.parameters.clone();
+        let mut missing = parameters.infos().len();
         for (path, values) in checkpoint.take(PARAMETER) {
             let place = parameters.infos().iter().position(|info| info.path == path);
             let target = place.map(|place| &mut parameters.values[place]);
             let target = target.filter(|target| target.len() == values.len());
             *target.ok_or_else(|| malformed("its parameters are not the network's"))? = values;
+            missing -= 1;
         }
         let header = checkpoint.header;
-        if header.phase >= self.prepared.recipe.phases.len() || header.progress.epochs != header.history.len()
-        {
+        if missing > 0 || !checkpoint.tensors.is_empty() {
+            return Err(malformed("its parameters are not the network's").into());
+        }
+        if !is_sound(&header, self.prepared) {
             return Err(malformed("its header contradicts itself").into());
         }
         let mut phase = Phase::new(self.prepared, header.phase)?;
@@ -71,7 +76,9 @@ impl Training<'_> {
         phase.schedule.restore(header.schedule).map_err(|error| malformed(&error.to_string()))?;
         let range = |(low, high): (u32, u32)| (f32::from_bits(low), f32::from_bits(high));
         let ranges: Vec<_> = header.ranges.into_iter().map(|bits| bits.map(range)).collect();
-        phase.stored.set_ranges(&ranges);
+        if !phase.stored.set_ranges(&ranges) {
+            return Err(malformed("its ranges are not those of the network's activations").into());
+        }
         self.phase = phase;
         self.parameters = parameters;
         (self.progress, self.history, self.starts) = (header.progress, header.history, header.starts);
@@ -79,16 +86,42 @@ impl Training<'_> {
     }
 }
 
-/// What a checkpoint belongs to: the recipe, and the images by their checksum.
+/// Whether a header's counts name a place in this recipe's training, of which so many batches make an epoch.
+fn is_sound(header: &Header, prepared: &Prepared) -> bool {
+    let phases = &prepared.recipe.phases;
+    let Some(phase) = phases.get(header.phase) else { return false };
+    let Progress { epochs, batches, images, .. } = header.progress;
+    let before: usize = phases[..header.phase].iter().map(|phase| phase.epochs).sum();
+    let in_phase = (before..=before + phase.epochs).contains(&epochs) && epochs == header.history.len();
+    // An epoch that is begun has seen images, and is not at its end.
+    let per_epoch = prepared.batches(phase).map_or(0, |cut| cut.per_epoch());
+    let in_epoch = batches < per_epoch && images == batches * phase.batch_size;
+    // The phase's start is measured before its first step, so that only a checkpoint of before that lacks it.
+    in_phase && in_epoch && header.starts.len() == header.phase + 1
+}
+
+/// What a checkpoint belongs to, as a digest: the recipe, the images, and the network with the parameters that training starts from.
 fn identity(prepared: &Prepared) -> String {
-    let recipe = toml::to_string(&prepared.recipe).expect("a recipe that was read can be written");
-    let checksum = |data: &Dataset| {
-        let mut hasher = crc32fast::Hasher::new();
-        for index in 0..data.len() {
-            hasher.update(data.image(index));
-        }
-        hasher.update(data.labels());
-        hasher.finalize()
+    let mut hasher = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
     };
-    format!("{:08x} {:08x}\n{recipe}", checksum(&prepared.train), checksum(&prepared.test))
+    let plain = "plain data can be written";
+    add(toml::to_string(&prepared.recipe).expect(plain).as_bytes());
+    add(&serde_json::to_vec(&prepared.preprocessing).expect(plain));
+    add(&serde_json::to_vec(&GraphDescription::from(&prepared.network)).expect(plain));
+    for tensor in prepared.network.tensors().values() {
+        add(&tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    for data in
+        [Some(&prepared.train), prepared.validation.as_ref(), Some(&prepared.test)].into_iter().flatten()
+    {
+        add(data.labels());
+        (0..data.len()).for_each(|index| add(data.image(index)));
+    }
+    // Half of the digest tells trainings apart well enough.
+    let mut half = [0; 16];
+    half.copy_from_slice(&hasher.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(half))
 }

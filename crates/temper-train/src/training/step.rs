@@ -1,13 +1,12 @@
 //! One step: forwards, backwards, and what the optimiser makes of it.
 
-use std::cell::RefCell;
-
 use burn::tensor::Tensor;
 use temper_core::data::Inputs;
 use temper_core::network::NodeId;
 
+use super::phase::Phase;
 use super::{Training, count_labels};
-use crate::differentiable::{Forward, Pass, Statistics};
+use crate::differentiable::{Forward, Gradients, Pass, Statistics};
 use crate::recipe::StatisticsSpec;
 use crate::stored::{Held, Moment};
 use crate::stream::EpochSeed;
@@ -31,20 +30,18 @@ impl Training<'_> {
         let labels: Vec<u8> = images.iter().map(|&image| self.prepared.train.labels()[image]).collect();
         let input = self.function.upload(self.input(inputs, images), images.len());
 
-        let ranges = RefCell::new(vec![None; self.phase.stored.taps().len()]);
-        let forward = self.forward(held.as_ref(), &input, &ranges);
+        let forward = self.forward(held.as_ref(), &input);
         let logits = forward.logits_on_host();
         let cross_entropy = self.function.cross_entropy(&forward, &labels, spec.loss.label_smoothing);
         let loss = f64::from(cross_entropy.clone().into_scalar::<f32>());
         let total = self.regularise(cross_entropy, &forward, images.len());
         let mut gradients = forward.gradients(&total);
-        if let Some(held) = &held {
-            held.pass_back(&self.parameters.values, &mut gradients);
+        if let Some(held) = held {
+            held.pass_back(&self.parameters.values, &mut gradients.parameters);
+            self.phase.stored.keep_ranges(held);
         }
-
-        self.phase.stored.keep_ranges(&ranges.into_inner());
         self.parameters.follow(&forward.moments);
-        self.update(moment.epoch, moment.batch, &gradients);
+        self.update(moment.epoch, moment.batch, gradients);
         Step { loss, correct: count_labels(&logits, &labels) }
     }
 
@@ -67,12 +64,7 @@ impl Training<'_> {
         values
     }
 
-    fn forward(
-        &self,
-        held: Option<&Held>,
-        input: &Tensor<2>,
-        ranges: &RefCell<Vec<Option<(f32, f32)>>>,
-    ) -> Forward {
+    fn forward(&self, held: Option<&Held>, input: &Tensor<2>) -> Forward {
         let stored = &self.phase.stored;
         let statistics = match self.spec().batch_norm {
             StatisticsSpec::Batch => Statistics::Batch,
@@ -83,11 +75,7 @@ impl Training<'_> {
             let pass = Pass { observed: &observed, ..Pass::plain(statistics) };
             return self.function.forward(&self.parameters.values, &self.phase.trained, input, &pass);
         };
-        let touch = |tap: usize, values: &mut [f32]| {
-            let (range, factors) = stored.touch(held, tap, values);
-            ranges.borrow_mut()[tap] = range;
-            factors
-        };
+        let touch = |tap: usize, values: &mut [f32]| stored.touch(held, tap, values);
         let pass = Pass {
             statistics,
             hooked: &held.hooked,
@@ -107,15 +95,20 @@ impl Training<'_> {
     }
 
     /// Lets the optimiser make a step. A parameter that the loss does not depend on has the gradient zero.
-    fn update(&mut self, epoch: usize, batch: usize, gradients: &[Option<Vec<f32>>]) {
-        let lr = self.phase.schedule.lr(epoch, batch);
-        let momentum = self.phase.schedule.momentum(epoch, batch);
-        self.phase.optimizer.begin_step();
-        for (number, &place) in self.phase.places.iter().enumerate() {
+    fn update(&mut self, epoch: usize, batch: usize, mut gradients: Gradients) {
+        let Phase { schedule, optimizer, places, stored, .. } = &mut self.phase;
+        let (lr, momentum) = (schedule.lr(epoch, batch), schedule.momentum(epoch, batch));
+        optimizer.begin_step();
+        for (number, &place) in places.iter().enumerate() {
             let values = &mut self.parameters.values[place];
-            let none = || vec![0.0; values.len()];
-            let gradient = gradients[place].clone().unwrap_or_else(none);
-            self.phase.optimizer.step(number, lr, momentum, values, &gradient);
+            let gradient = gradients.parameters[place].take().unwrap_or_else(|| vec![0.0; values.len()]);
+            optimizer.step(number, lr, momentum, values, &gradient);
+        }
+        for (tap, gradient) in gradients.steps.into_iter().enumerate() {
+            let Some(gradient) = gradient else { continue };
+            let mut size = [stored.step_size(tap)];
+            optimizer.step(places.len() + tap, lr, momentum, &mut size, &[gradient]);
+            stored.set_step_size(tap, size[0]);
         }
     }
 }

@@ -16,8 +16,26 @@ use crate::exit::StoppedTraining;
 use crate::output::table::Table;
 use crate::progress::{Epochs, stop_on_ctrl_c};
 
+/// Below the options in `--help`.
+const HELP: &str = "\
+The smallest recipe:
+
+  seed = 1
+  [data]
+  set = \"digits\"
+  [network]
+  architecture = \"mlp\"
+  [[phase]]
+  epochs = 10
+  batch_size = 50
+  optimizer = { kind = \"adam\" }
+
+Ctrl-C stops after the step in flight and leaves a checkpoint (exit code 4); with --resume the same command goes on, and ends with the \
+same network, bit for bit. The best network becomes DIR/model.safetensors.";
+
 /// Arguments of `temper train`.
 #[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
 pub(crate) struct TrainArgs {
     /// Recipe (see docs/recipe-reference.md)
     recipe: PathBuf,
@@ -59,7 +77,8 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
         DeviceArg::Gpu => device::gpu()?,
     };
     let prepared = Prepared::new(recipe, base, &data_dir).with_context(in_file)?;
-    let folder = Folder::open(&args.output, &prepared.recipe)?;
+    let find = if args.resume { Folder::find } else { Folder::open };
+    let folder = find(&args.output, &prepared.recipe)?;
     if folder.has_checkpoint() && !args.resume {
         bail!(
             "{} holds a training already; go on with it with --resume, or give another folder with -o",
@@ -115,6 +134,8 @@ fn report(result: &TrainingResult, folder: &Folder, json: bool, out: &mut dyn Wr
         ]);
     }
     writeln!(out, "{table}\n{}", result.verdict.describe())?;
+    // Before what goes to standard error.
+    out.flush()?;
     eprintln!("the best network: {}", folder.path().join("model.safetensors").display());
     Ok(())
 }

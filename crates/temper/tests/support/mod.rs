@@ -1,5 +1,7 @@
 //! Running the program.
 
+pub mod training;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,6 @@
 //! Convolution and linear layers.
 
+use rayon::prelude::*;
 use temper_kernels::{
     ConvGradientWeights, ConvShape, Epilogue, Isa, PackedWeights, Scratch, channel_sums, conv2d,
     conv2d_input_gradient, conv2d_weight_gradient, linear, linear_weight_gradient,
@@ -114,12 +115,16 @@ impl<const N: usize> Operation<N> for Linear {
             found
         };
         let of_weights = || {
-            let contribute = |range: std::ops::Range<usize>, part: &mut [f32]| {
-                let input = &inputs[0][of_images(inputs[0], images, &range)];
-                let gradient = &gradient[of_images(&gradient, images, &range)];
-                linear_weight_gradient(isa, self.inputs, input, gradient, part, &mut Scratch::default());
-            };
-            sum_images(images, inputs[1].len(), contribute, |sum, value| *sum += value)
+            let features = [self.inputs, self.outputs];
+            let mut found = vec![0.0; inputs[1].len()];
+            // Divided by outputs: divided by images, every part would be as large as the weights. Each thread packs all inputs.
+            let share = self.outputs.div_ceil(rayon::current_num_threads());
+            found.par_chunks_mut(share * self.inputs).enumerate().for_each(|(i, found)| {
+                let outputs = i * share..i * share + found.len() / self.inputs;
+                let mut scratch = Scratch::default();
+                linear_weight_gradient(isa, features, outputs, inputs[0], &gradient, found, &mut scratch);
+            });
+            found
         };
         std::array::from_fn(|i| {
             wanted[i].then(|| match i {

@@ -1,23 +1,28 @@
 //! The network as a phase stores and strikes it: what the forward pass computes with, in the code words of `temper-core`.
 
+mod chip;
+mod ranges;
+
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Neg;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::Rng;
 use temper_core::data::Inputs;
-use temper_core::execution::{Program, Tap, TapId, Weights, Workspace, logits_with};
+use temper_core::execution::{Program, Tap, TapId, Workspace};
 use temper_core::fault::{
-    Change, Damage, Fault, FaultError, FaultSite, Lifetime, Number, changes, strike, strike_activations,
+    Damage, Fault, FaultError, FaultSite, Lifetime, Number, changes, strike_activations,
 };
-use temper_core::memory::{Layers, Memory, Part, StorageError, StorageSpec, TensorId};
-use temper_core::network::{Network, NodeId};
+use temper_core::memory::{Class, Layers, Memory, Part, StorageError, StorageSpec, StoredTensor, TensorId};
+use temper_core::network::Network;
 use temper_core::number::{Codec, NumberFormat, RangeRule, Scheme};
 use thiserror::Error;
 
-use crate::differentiable::Parameters;
-use crate::recipe::{ActivationRanges, FaultDraws, FaultGradient, PhaseSpec};
+use crate::differentiable::{Parameters, Touched};
+use crate::recipe::{FaultDraws, FaultGradient, PhaseSpec};
 use crate::stream::stream;
+pub use chip::Chip;
+use ranges::{Range, Ranges, StepOf, through_learned_step};
 
 /// Why a phase's storage or faults do not fit the network.
 #[derive(Debug, Error)]
@@ -53,10 +58,7 @@ pub struct Stored {
     faults: Vec<Fault>,
     draws: FaultDraws,
     gradient: FaultGradient,
-    /// Share of a new batch in the ranges of activations.
-    momentum: f32,
-    /// The range of each tap's values so far, if it has to be found.
-    ranges: Vec<Option<(f32, f32)>>,
+    ranges: Ranges,
 }
 
 /// What the forward pass of one step computes with.
@@ -65,10 +67,15 @@ pub struct Held {
     pub values: Vec<Vec<f32>>,
     /// Those that the forward pass reads instead.
     pub hooked: BTreeMap<usize, Vec<f32>>,
-    /// The memory as the parameters lie in it.
-    memory: Mutex<Memory>,
+    buffers: Mutex<Buffers>,
     /// The struck activations: the same of all images, or those of each.
     sites: Vec<Vec<FaultSite>>,
+}
+
+/// What a step stores, and the ranges that it has found for activations, by tap.
+struct Buffers {
+    memory: Memory,
+    found: Vec<Option<Range>>,
 }
 
 impl Stored {
@@ -89,10 +96,9 @@ impl Stored {
             let fault = spec.resolve(&memory, Number::Specified);
             faults.push(fault.map_err(|source| StoredError::Fault { number: i + 1, source })?);
         }
-        let ActivationRanges::MovingAverage { momentum } = phase.activation_ranges;
-        let ranges = vec![None; memory.taps().len()];
+        let ranges = Ranges::new(phase.activation_ranges, memory.taps().len());
         let (draws, gradient) = (phase.fault_draws, phase.fault_gradient);
-        Ok(Self { seed, memory, faults, draws, gradient, momentum: momentum as f32, ranges })
+        Ok(Self { seed, memory, faults, draws, gradient, ranges })
     }
 
     /// Where activations are stored or struck.
@@ -102,20 +108,49 @@ impl Stored {
 
     /// The ranges of activations found so far, by tap.
     pub fn ranges(&self) -> &[Option<(f32, f32)>] {
-        &self.ranges
+        self.ranges.found()
     }
 
-    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; of another number of taps, none.
-    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) {
-        if ranges.len() == self.ranges.len() {
-            self.ranges.copy_from_slice(ranges);
+    /// Takes ranges that were found before, as [`ranges`](Self::ranges) gave them; `false`, and nothing is changed, if they cannot be
+    /// this network's: of another number of taps, or with a NaN, an infinity or exchanged ends.
+    #[must_use]
+    pub fn set_ranges(&mut self, ranges: &[Option<(f32, f32)>]) -> bool {
+        let is_range = |(low, high): &(f32, f32)| low.is_finite() && high.is_finite() && low <= high;
+        let found = self.ranges.found_mut();
+        let sound = ranges.len() == found.len() && ranges.iter().flatten().all(is_range);
+        if sound {
+            found.copy_from_slice(ranges);
         }
+        sound
+    }
+
+    /// How many steps of activations' grids train: one for each tap, or none.
+    pub fn learned_steps(&self) -> usize {
+        if self.ranges.are_learned() { self.taps().len() } else { 0 }
+    }
+
+    /// The step of a tap's grid.
+    ///
+    /// # Panics
+    /// When it has no range yet.
+    pub fn step_size(&self, tap: usize) -> f32 {
+        let range = self.ranges()[tap].expect("a tap that has seen a batch has a range");
+        step_of(&self.memory, tap).size(range)
+    }
+
+    /// Changes the step of a tap's grid, by a factor of two at most; no number is ignored.
+    ///
+    /// # Panics
+    /// When it has no range yet.
+    pub fn set_step_size(&mut self, tap: usize, size: f32) {
+        let range = self.ranges()[tap].expect("a tap that has seen a batch has a range");
+        self.ranges.found_mut()[tap] = Some(step_of(&self.memory, tap).moved(range, size));
     }
 
     /// The network with these parameters as it lies in memory, without faults.
     fn memory_of(&self, network: Network) -> Memory {
         let mut memory = self.memory.restored(network);
-        for (tap, range) in self.ranges.iter().enumerate() {
+        for (tap, range) in self.ranges().iter().enumerate() {
             let id = memory.at_tap(TapId(tap));
             memory.set_range(id, range.unwrap_or((0.0, 0.0)));
         }
@@ -138,7 +173,8 @@ impl Stored {
             values[change.index] = change.value;
         }
         let sites = self.activation_sites(&permanent, moment, images);
-        Held { values: stored, hooked, memory: Mutex::new(memory), sites }
+        let buffers = Mutex::new(Buffers { memory, found: vec![None; self.taps().len()] });
+        Held { values: stored, hooked, buffers, sites }
     }
 
     /// The sites that stay for the whole step: those of the chip, and what is drawn anew in parameters, once a batch.
@@ -189,79 +225,96 @@ impl Stored {
     }
 
     /// What an activation tap does to a batch in training: its range follows, values become what their code words mean, faults strike.
-    /// Returns the factors of gradients: zero where a value is beyond its range, and, where gradients go through faults, what these
-    /// leave of a small change.
+    /// The gradients of values are multiplied with zero where they are beyond their range, and, where gradients go through faults, with
+    /// what these leave of a small change.
     ///
     /// **Shapes**: values `[images, …shape]`.
-    pub fn touch(
-        &self,
-        held: &Held,
-        tap: usize,
-        values: &mut [f32],
-    ) -> (Option<(f32, f32)>, Option<Vec<f32>>) {
-        let mut memory = held.memory.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn touch(&self, held: &Held, tap: usize, values: &mut [f32]) -> Touched {
+        let mut buffers = held.buffers();
+        let Buffers { memory, found } = &mut *buffers;
         let id = memory.at_tap(TapId(tap));
-        let format = memory.tensor(id).format;
-        let found = format.needs_range().then(|| self.follow(tap, values));
-        if let Some(range) = found {
+        if memory.tensor(id).format.needs_range() {
+            let range = self.ranges.of_batch(tap, &step_of(memory, tap), values);
             memory.set_range(id, range);
+            found[tap] = Some(range);
         }
-        let tensor = memory.tensor(id);
-        let len = tensor.values();
-        let mut factors =
-            if format == NumberFormat::F32 { None } else { Some(Vec::with_capacity(values.len())) };
-        for image in values.chunks_exact_mut(len) {
-            let before = factors.as_ref().map(|_| image.to_vec());
+        let mut touched = self.store(memory.tensor(id), values);
+        if held.sites.iter().flatten().any(|site| site.tensor == id) {
+            let factors = match self.gradient {
+                FaultGradient::Faulty => Some(touched.factors.get_or_insert_with(|| vec![1.0; values.len()])),
+                FaultGradient::Clean => None,
+            };
+            strike_images(memory, id, &held.sites, values, factors);
+        }
+        touched
+    }
+
+    /// Makes the values of a batch what their code words mean.
+    fn store(&self, tensor: &StoredTensor, values: &mut [f32]) -> Touched {
+        if tensor.format == NumberFormat::F32 {
+            return Touched::default();
+        }
+        let is_learned = self.ranges.are_learned() && has_free_range(tensor);
+        let (mut factors, mut step) = (Vec::with_capacity(values.len()), Vec::new());
+        for image in values.chunks_exact_mut(tensor.values()) {
+            let before = image.to_vec();
             tensor.codec().store(image);
-            if let (Some(factors), Some(before)) = (&mut factors, before) {
+            if is_learned {
+                for (factor, derivative) in through_learned_step(tensor.codec(), &before, image) {
+                    factors.push(factor);
+                    step.push(derivative);
+                }
+            } else {
                 factors.extend(straight_through(tensor.codec(), &before, image));
             }
         }
-        let strikes = held.sites.iter().any(|sites| sites.iter().any(|site| site.tensor == id));
-        if strikes {
-            let faulty = self.gradient == FaultGradient::Faulty;
-            let factors =
-                if faulty { Some(factors.get_or_insert_with(|| vec![1.0; values.len()])) } else { None };
-            strike_images(&memory, id, &held.sites, values, factors);
-        }
-        (found, factors)
+        Touched { factors: Some(factors), step: is_learned.then_some(step) }
     }
 
-    /// The range of a tap once it has seen a batch.
-    fn follow(&self, tap: usize, values: &[f32]) -> (f32, f32) {
-        let finite = values.iter().copied().filter(|value| value.is_finite());
-        let (low, high) = finite.fold((0.0f32, 0.0f32), |(low, high), x| (low.min(x), high.max(x)));
-        let Some((old_low, old_high)) = self.ranges[tap] else { return (low, high) };
-        let follow = |old: f32, new: f32| old + (new - old) * self.momentum;
-        (follow(old_low, low), follow(old_high, high))
-    }
-
-    /// Keeps the ranges that a step has found, by tap.
-    pub fn keep_ranges(&mut self, found: &[Option<(f32, f32)>]) {
-        for (range, found) in self.ranges.iter_mut().zip(found) {
+    /// Keeps the ranges that a step has found.
+    pub fn keep_ranges(&mut self, held: Held) {
+        let found = held.buffers.into_inner().unwrap_or_else(PoisonError::into_inner).found;
+        for (range, found) in self.ranges.found_mut().iter_mut().zip(found) {
             *range = found.or(*range);
         }
     }
 
     /// The network as this phase's chip holds it, ready to run without training: the chip of `moment`.
     pub fn chip(&self, network: Network, moment: Moment) -> Chip {
-        let memory = self.memory_of(network);
-        let permanent = self.permanent(moment);
-        let (program, mut weights) = Program::compile(memory.network(), &[], memory.taps());
-        let changes = changes(&memory, &permanent);
-        strike(&changes, &mut weights);
-        let is_activation = |site: &FaultSite| memory.tensor(site.tensor).tap().is_some();
-        let sites = permanent.into_iter().filter(is_activation).collect();
-        Chip { memory, program, weights, changes, sites }
+        Chip::new(self.memory_of(network), self.permanent(moment))
+    }
+
+    /// Finds the ranges that are not known yet from the first `images` of `inputs`, each with those before it in place.
+    ///
+    /// # Panics
+    /// When there are fewer inputs.
+    pub fn calibrate(&mut self, network: Network, inputs: &Inputs<'_>, images: usize) {
+        let mut memory = self.memory_of(network);
+        let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
+        let mut workspace = Workspace::new(&program);
+        inputs.fill(0..images, workspace.input_mut(&program, images));
+        program.run_with(&weights, &mut workspace, &mut |TapId(tap), values| {
+            let id = memory.at_tap(TapId(tap));
+            if memory.tensor(id).format.needs_range() && self.ranges.found()[tap].is_none() {
+                let range = self.ranges.of_batch(tap, &step_of(&memory, tap), values);
+                memory.set_range(id, range);
+                self.ranges.found_mut()[tap] = Some(range);
+            }
+            for image in values.chunks_exact_mut(memory.tensor(id).values()) {
+                memory.tensor(id).codec().store(image);
+            }
+        });
     }
 
     /// The storage of this phase with the ranges that training has found, as a campaign takes it.
     pub fn storage(&self, phase: &PhaseSpec) -> Vec<StorageSpec> {
         let given = formats_of_faults(phase).chain(phase.storage.iter().cloned());
         let mut storage: Vec<StorageSpec> = given.collect();
-        for (tap, range) in self.ranges.iter().enumerate() {
+        for (tap, range) in self.ranges().iter().enumerate() {
             let tensor = self.memory.tensor(self.memory.at_tap(TapId(tap)));
-            let Some((low, high)) = range.filter(|(low, high)| low < high) else { continue };
+            let Some((low, high)) = range.filter(|(low, high)| low < high && has_free_range(tensor)) else {
+                continue;
+            };
             let symmetric = match tensor.quantisation().scheme {
                 Some(scheme) => scheme == Scheme::Symmetric,
                 None => !matches!(tensor.format, NumberFormat::Uint(_)),
@@ -271,12 +324,29 @@ impl Stored {
             } else {
                 RangeRule::Interval { low: low.into(), high: high.into() }
             };
-            let layers = Layers::One(format!("name:{}", tensor.layer));
+            // The network's only input goes without a name.
+            let layers = match tensor.class {
+                Class::Input => Layers::default(),
+                _ => Layers::One(format!("name:{}", tensor.layer)),
+            };
             let spec = StorageSpec::new(tensor.class.into(), layers, tensor.place, tensor.format);
             storage.push(StorageSpec { scheme: tensor.quantisation().scheme, range: Some(range), ..spec });
         }
         storage
     }
+}
+
+/// The grid of a tap, as its step trains.
+fn step_of(memory: &Memory, tap: usize) -> StepOf<'_> {
+    let tensor = memory.tensor(memory.at_tap(TapId(tap)));
+    StepOf { format: tensor.format, quantisation: tensor.quantisation() }
+}
+
+/// Whether an activation's range has to be found, because its storage does not give it.
+fn has_free_range(tensor: &StoredTensor) -> bool {
+    let is_given =
+        matches!(tensor.quantisation().range, Some(RangeRule::Given(_) | RangeRule::Interval { .. }));
+    tensor.format.needs_range() && !is_given
 }
 
 /// What the formats of a phase's faults say of storage.
@@ -288,10 +358,15 @@ fn formats_of_faults(phase: &PhaseSpec) -> impl Iterator<Item = StorageSpec> {
 }
 
 impl Held {
+    fn buffers(&self) -> MutexGuard<'_, Buffers> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The gradients of the parameters behind the stored ones: straight through, but zero where a value lies beyond what its format
     /// can hold (of binary weights: beyond ±1; Hubara et al., "Binarized neural networks", NIPS 2016, eq. 4).
     pub fn pass_back(&self, parameters: &[Vec<f32>], gradients: &mut [Option<Vec<f32>>]) {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffers = self.buffers();
+        let memory = &buffers.memory;
         let tensors = memory.tensors().iter().filter(|tensor| tensor.format != NumberFormat::F32);
         for tensor in tensors {
             let Some(parameter) = tensor.parameter() else { continue };
@@ -315,9 +390,12 @@ fn straight_through<'a>(
 ) -> impl Iterator<Item = f32> + use<'a> {
     let binary = codec.format() == NumberFormat::Binary;
     // A value that is rounded moves by half a step at most; what is clipped moves further.
-    let step = |index: usize| match codec.grids() {
-        [] => f32::INFINITY,
-        grids => grids[codec.channel_of(index)].scale,
+    let step = |index: usize| match (codec.format(), codec.grids()) {
+        (NumberFormat::Fixed { fraction, .. }, _) => f32::from(fraction).neg().exp2(),
+        // From 256 to 448, the largest number.
+        (NumberFormat::F8E4M3, _) => 32.0,
+        (_, []) => f32::INFINITY,
+        (_, grids) => grids[codec.channel_of(index)].scale,
     };
     values.iter().zip(stored).enumerate().map(move |(index, (value, stored))| {
         let passes =
@@ -351,57 +429,6 @@ fn strike_images(
                 factors[number * len + site.start + i * site.step] *= left;
             }
         }
-    }
-}
-
-/// A network on one chip, ready to run.
-pub struct Chip {
-    memory: Memory,
-    program: Program,
-    weights: Weights,
-    changes: Vec<Change>,
-    /// The struck activations.
-    sites: Vec<FaultSite>,
-}
-
-impl Chip {
-    /// The network's outputs for all inputs, computed on the current rayon pool. Faults that are drawn anew for every inference are
-    /// left out.
-    ///
-    /// **Shapes**: `[images, classes]`.
-    pub fn logits(&self, inputs: &Inputs<'_>) -> Vec<f32> {
-        let touch = |_: Range<usize>, tap: TapId, values: &mut [f32]| self.touch(tap, values);
-        logits_with(&self.program, &self.weights, inputs, &touch, &|_| {})
-    }
-
-    /// The share of exact zeros in the outputs of nodes, over the first `images` inputs.
-    pub fn zero_shares(&self, inputs: &Inputs<'_>, images: usize, nodes: &[NodeId]) -> Vec<f64> {
-        let (program, mut weights) = Program::compile(self.memory.network(), nodes, self.memory.taps());
-        strike(&self.changes, &mut weights);
-        let mut workspace = Workspace::recording(&program);
-        inputs.fill(0..images, workspace.input_mut(&program, images));
-        program.run_with(&weights, &mut workspace, &mut |tap, values| self.touch(tap, values));
-        let share = |node: &NodeId| {
-            let values = workspace.activation(&program, *node).expect("observed nodes are kept");
-            values.iter().filter(|value| **value == 0.0).count() as f64 / values.len().max(1) as f64
-        };
-        nodes.iter().map(share).collect()
-    }
-
-    /// Stores and strikes the activations of a batch at a tap.
-    fn touch(&self, tap: TapId, values: &mut [f32]) {
-        let id = self.memory.at_tap(tap);
-        let tensor = self.memory.tensor(id);
-        let sites: Vec<&FaultSite> = self.sites.iter().filter(|site| site.tensor == id).collect();
-        for image in values.chunks_exact_mut(tensor.values()) {
-            tensor.codec().store(image);
-            strike_activations(&self.memory, id, &sites, image);
-        }
-    }
-
-    /// The network as stored, without faults.
-    pub fn network(&self) -> &Network {
-        self.memory.network()
     }
 }
 

@@ -1,0 +1,215 @@
+//! A layer's weights on an array, and the sums that it makes of features.
+
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, linear};
+
+use super::array::SandwichRam;
+use super::{Mapping, Rounding, RowOffset};
+
+/// An array with a layer's weights in it.
+#[derive(Debug, Clone)]
+pub struct Adders {
+    array: SandwichRam,
+    parts: Vec<Part>,
+}
+
+/// What so many inputs as a row has cells add to every output.
+#[derive(Debug, Clone)]
+struct Part {
+    /// The first input.
+    first: usize,
+    /// Inputs of this part.
+    count: usize,
+    /// The signs, or where every weight has a cell of its own its *M* with its sign, `[outputs, inputs of this part]`.
+    weights: PackedWeights,
+    /// *M* of the cells that serve all outputs; empty where every weight has a cell of its own.
+    shared: Vec<f32>,
+    /// *M*² where every weight has a cell of its own, `[outputs, inputs of this part]`.
+    squares: Option<PackedWeights>,
+    rows: Vec<Row>,
+}
+
+/// What a row's ends make of a pulse.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// `Pre · G`.
+    start: f32,
+    /// *Q*.
+    quantiser: f32,
+    /// What is subtracted digitally: *Pre*, or what was read without features.
+    zero: f32,
+}
+
+/// Buffers of [`Adders::run`], kept from one batch to the next.
+#[derive(Debug, Default)]
+struct Buffers {
+    features: Vec<f32>,
+    sums: Vec<f32>,
+    energies: Vec<f32>,
+    scratch: Scratch,
+}
+
+impl Adders {
+    /// Puts weights into an array; of each its sign counts, zero as plus.
+    ///
+    /// **Shapes**: `weights` `[outputs, inputs]` of the array's layer.
+    ///
+    /// # Panics
+    /// When there are more or fewer.
+    pub fn new(array: SandwichRam, weights: &[f32]) -> Self {
+        let [outputs, inputs] = [array.outputs, array.inputs];
+        assert_eq!(weights.len(), outputs * inputs, "weights must be [outputs, inputs]");
+        let parts = (0..array.spec.rows_of(inputs)).map(|part| Part::new(&array, weights, part)).collect();
+        Self { array, parts }
+    }
+
+    /// The sums of the rows for every output, in steps of the feature, and in how many of its readings a pulse had vanished. `noise`
+    /// gives the random stream of a position, or none for operations without noise.
+    ///
+    /// The noise of a row's cells is drawn in one: with independent normal `n_j` of mean μ and deviation σ, `Σ a_j n_j` is normal with mean
+    /// `μ Σ a_j` and deviation `σ √Σ a_j²`.
+    ///
+    /// **Shapes**: `features` `[positions, inputs]`, whole numbers from 0 to 255; `sums` `[positions, outputs]`.
+    ///
+    /// # Panics
+    /// When the slices do not have these shapes.
+    pub fn run<R: Rng>(&self, features: &[f32], sums: &mut [f32], noise: Option<&dyn Fn(usize) -> R>) -> u64 {
+        let [outputs, inputs] = [self.array.outputs, self.array.inputs];
+        let positions = features.len() / inputs;
+        assert_eq!(features.len(), positions * inputs, "features must be [positions, inputs]");
+        assert_eq!(sums.len(), positions * outputs, "sums must be [positions, outputs]");
+        let noisy = self.array.spec.noise.sigma > 0.0;
+        let mut streams: Vec<R> = match noise {
+            Some(stream) if noisy => (0..positions).map(stream).collect(),
+            _ => Vec::new(),
+        };
+        let mut buffers = Buffers::default();
+        sums.fill(0.0);
+        self.parts.iter().map(|part| self.add(part, features, sums, &mut streams, &mut buffers)).sum()
+    }
+
+    /// Adds what one part reads; how many pulses had vanished.
+    fn add<R: Rng>(
+        &self,
+        part: &Part,
+        features: &[f32],
+        sums: &mut [f32],
+        streams: &mut [R],
+        buffers: &mut Buffers,
+    ) -> u64 {
+        let (spec, outputs) = (&self.array.spec, self.array.outputs);
+        let positions = sums.len() / outputs;
+        part.gather(features, self.array.inputs, spec.feature_step as f32, &mut buffers.features);
+        let Buffers { features, sums: widths, energies, scratch } = buffers;
+        widths.resize(positions * outputs, 0.0);
+        linear(features, &part.weights, &Epilogue::default(), widths, scratch);
+        if !streams.is_empty() {
+            part.energies(features, positions, energies, scratch);
+        }
+        let (mean, sigma) = (spec.noise.mean as f32, spec.noise.sigma as f32);
+        let mut vanished = 0;
+        let places = sums.iter_mut().zip(widths.iter()).enumerate();
+        for (place, (sum, width)) in places {
+            let (position, output) = (place / outputs, place % outputs);
+            let mut change = width * mean;
+            if let Some(stream) = streams.get_mut(position) {
+                let of_position = energies.len() / positions;
+                let energy = energies[position * of_position + output % of_position];
+                let z: f32 = StandardNormal.sample(stream);
+                change += sigma * energy.sqrt() * z;
+            }
+            let row = part.rows[output % part.rows.len()];
+            vanished += u64::from(row.start + change < 0.0);
+            *sum += row.read(change, spec.rounding);
+        }
+        vanished
+    }
+}
+
+impl Part {
+    fn new(array: &SandwichRam, weights: &[f32], part: usize) -> Self {
+        let spec = &array.spec;
+        let first = part * spec.cells;
+        let count = spec.cells.min(array.inputs - first);
+        let sign = |weight: &f32| if *weight < 0.0 { -1.0 } else { 1.0 };
+        let of_output = |output: usize| weights[output * array.inputs + first..][..count].iter().map(sign);
+        let pack = |values: &[f32]| PackedWeights::new(Isa::detect(), values, 1, array.outputs, count);
+        let signs: Vec<f32> = (0..array.outputs).flat_map(of_output).collect();
+        let row = |output: usize| array.row(output, part);
+        let (weights, shared, squares, rows) = match spec.mapping {
+            Mapping::TimeMultiplexed => {
+                (pack(&signs), array.cells(row(0))[..count].to_vec(), None, vec![Row::new(array, row(0))])
+            }
+            Mapping::Unrolled => {
+                let cells: Vec<f32> = (0..array.outputs)
+                    .flat_map(|output| &array.cells(row(output))[..count])
+                    .copied()
+                    .collect();
+                let products: Vec<f32> = signs.iter().zip(&cells).map(|(sign, cell)| sign * cell).collect();
+                let squares: Vec<f32> = cells.iter().map(|cell| cell * cell).collect();
+                let rows = (0..array.outputs).map(|output| Row::new(array, row(output))).collect();
+                (pack(&products), Vec::new(), Some(pack(&squares)), rows)
+            }
+        };
+        Self { first, count, weights, shared, squares, rows }
+    }
+
+    /// The features of this part as they reach the weights, `[positions, inputs of this part]`.
+    fn gather(&self, features: &[f32], inputs: usize, step: f32, gathered: &mut Vec<f32>) {
+        gathered.clear();
+        for features in features.chunks_exact(inputs) {
+            let own =
+                features[self.first..][..self.count].iter().map(|feature| (feature / step).floor() * step);
+            match &self.shared[..] {
+                [] => gathered.extend(own),
+                cells => gathered.extend(own.zip(cells).map(|(feature, cell)| feature * cell)),
+            }
+        }
+    }
+
+    /// The sums of the squares of what cells add: one for each position, or one for each of its outputs.
+    fn energies(
+        &self,
+        gathered: &mut [f32],
+        positions: usize,
+        energies: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) {
+        let square = |value: &f32| value * value;
+        energies.clear();
+        match &self.squares {
+            None => energies.extend(
+                gathered.chunks_exact(self.count).map(|values| values.iter().map(square).sum::<f32>()),
+            ),
+            Some(squares) => {
+                gathered.iter_mut().for_each(|value| *value *= *value);
+                energies.resize(positions * self.rows.len(), 0.0);
+                linear(gathered, squares, &Epilogue::default(), energies, scratch);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn new(array: &SandwichRam, row: usize) -> Self {
+        let reserve = array.spec.reserve as f32;
+        let [generator, quantiser, _] = array.components();
+        let mut own = Self { start: reserve * generator[row], quantiser: quantiser[row], zero: reserve };
+        if array.spec.row_offset == RowOffset::Calibrated {
+            own.zero += own.read(0.0, array.spec.rounding);
+        }
+        own
+    }
+
+    /// What is read of a pulse that the cells made longer by `change`; one that vanished has the width zero.
+    fn read(self, change: f32, rounding: Rounding) -> f32 {
+        let width = (self.start + change).max(0.0) / self.quantiser;
+        let read = match rounding {
+            Rounding::Floor => width.floor(),
+            Rounding::Nearest => width.round_ties_even(),
+            Rounding::None => width,
+        };
+        read - self.zero
+    }
+}
