@@ -13,7 +13,7 @@ fn the_quickstart_ends_in_a_table_files_and_a_picture() {
     let output = dir.path().join("quick");
     let run = temper(&["run", "quickstart", "-o", &output.to_string_lossy()]);
     assert_eq!(run.code, 0, "{}", run.err);
-    assert!(run.out.contains("bit_error_rate") && run.out.contains("golden accuracy 0.9660"), "{}", run.out);
+    assert!(run.out.contains("bit_error_rate") && run.out.contains("golden accuracy 0.9720"), "{}", run.out);
     let csv = fs::read_to_string(output.join("trials.csv")).expect("the records");
     assert_eq!(csv.lines().count(), 1 + 8 * 200);
     let json: Vec<Value> =
