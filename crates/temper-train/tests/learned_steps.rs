@@ -40,7 +40,7 @@ fn json(path: &Path) -> Value {
 fn train_by(text: &str) -> (Value, f64) {
     let dir = tempfile::tempdir().expect("a folder");
     train(&prepare(text).expect("sound"), dir.path(), &StopAfter::never()).expect("trains");
-    let storage = std::fs::read_to_string(dir.path().join("storage.toml")).expect("readable");
+    let storage = std::fs::read_to_string(dir.path().join("last.storage.toml")).expect("readable");
     let storage: toml::Table = storage.parse().expect("TOML");
     let found = storage["storage"].as_array().expect("entries").last().expect("the range found");
     (

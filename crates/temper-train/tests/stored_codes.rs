@@ -267,12 +267,15 @@ fn accuracy_by_campaign(model: &Model, storage: &str, data: &Dataset) -> f64 {
     campaign.golden_correct(&golden, 0) as f64 / data.len() as f64
 }
 
-/// The accuracy on test images that the last line of a history names.
-fn last_accuracy(run: &Path) -> f64 {
+/// The accuracies on test images that a history names: the best one, and the last.
+fn accuracies(run: &Path) -> [f64; 2] {
     let history = fs::read_to_string(run.join("history.jsonl")).expect("written");
-    let last: serde_json::Value =
-        serde_json::from_str(history.lines().last().expect("an epoch")).expect("JSON");
-    last["test_accuracy"].as_f64().expect("a number")
+    let accuracy = |line: &str| {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        record["test_accuracy"].as_f64().expect("a number")
+    };
+    let all: Vec<f64> = history.lines().map(accuracy).collect();
+    [all.iter().copied().fold(0.0, f64::max), *all.last().expect("an epoch")]
 }
 
 #[test]
@@ -293,10 +296,13 @@ fn a_campaign_stores_the_trained_network_as_training_did() {
             .unwrap_or_else(|error| panic!("{storage}\n{}", run::chain(&error)));
         let dir = tempfile::tempdir().expect("a folder");
         train(&prepared, dir.path(), &StopAfter::never()).expect("trains");
-        let model = Model::load(&dir.path().join("last.safetensors")).expect("written");
-        let entries = fs::read_to_string(dir.path().join("storage.toml")).expect("written");
-        let expected = last_accuracy(dir.path());
-        assert!(expected > 0.3, "{storage}: {expected}");
-        assert_eq!(accuracy_by_campaign(&model, &entries, &prepared.test), expected, "{storage}\n{entries}");
+        for (name, expected) in ["model", "last"].into_iter().zip(accuracies(dir.path())) {
+            let model = Model::load(&dir.path().join(format!("{name}.safetensors"))).expect("written");
+            let entries = dir.path().join(format!("{name}.storage.toml"));
+            let entries = fs::read_to_string(entries).expect("written");
+            assert!(expected > 0.3, "{storage}: {expected}");
+            let found = accuracy_by_campaign(&model, &entries, &prepared.test);
+            assert_eq!(found, expected, "{name}: {storage}\n{entries}");
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! | `models/epoch-N.safetensors` | the network after epoch N, if asked for |
 //! | `model.safetensors` | the best network of the last phase |
 //! | `last.safetensors` | the network after the last epoch |
-//! | `storage.toml` | `[[storage]]` entries with the ranges that training found, for a campaign |
+//! | `NETWORK.storage.toml` beside a network | `[[storage]]` entries for a campaign, with the ranges that training had found, if the phase stores anything |
 //! | `result.json` | what became of it |
 
 use std::fs;
@@ -28,6 +28,9 @@ use crate::recipe::RecipeSpec;
 
 const RECIPE: &str = "recipe.toml";
 const HISTORY: &str = "history.jsonl";
+/// How the files of a network end, behind its name.
+const MODEL: &str = "safetensors";
+const STORAGE: &str = "storage.toml";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// What became of a training.
@@ -176,26 +179,35 @@ impl Folder {
         &self.path
     }
 
+    fn read(&self, name: &str) -> Result<String, TrainError> {
+        let path = self.path.join(name);
+        fs::read_to_string(&path).map_err(|source| TrainError::Read { path, source })
+    }
+
     fn write(&self, name: &str, content: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
         write_atomically(&path, content).map_err(|source| TrainError::Write { path, source })
     }
 
-    fn save(&self, name: &str, model: &Model) -> Result<(), TrainError> {
-        Ok(model.save(&self.path.join(name))?)
+    /// Writes a network, and how it is stored.
+    fn save(&self, name: &str, kept: &Kept) -> Result<(), TrainError> {
+        if let Some(storage) = &kept.storage {
+            self.write(&format!("{name}.{STORAGE}"), storage.as_bytes())?;
+        }
+        Ok(kept.model.save(&self.path.join(format!("{name}.{MODEL}")))?)
     }
 
     /// The network of the best epoch of a phase, from 1.
     pub(super) fn best(&self, phase: usize) -> Result<Model, TrainError> {
-        Ok(Model::load(&self.path.join(best_name(phase)))?)
+        Ok(Model::load(&self.path.join(format!("{}.{MODEL}", best_name(phase))))?)
     }
 
-    pub(super) fn write_best(&self, phase: usize, model: &Model) -> Result<(), TrainError> {
-        self.save(&best_name(phase + 1), model)
+    pub(super) fn write_best(&self, phase: usize, kept: &Kept) -> Result<(), TrainError> {
+        self.save(&best_name(phase + 1), kept)
     }
 
-    pub(super) fn write_epoch(&self, epoch: usize, model: &Model) -> Result<(), TrainError> {
-        self.save(&format!("models/epoch-{epoch}.safetensors"), model)
+    pub(super) fn write_epoch(&self, epoch: usize, kept: &Kept) -> Result<(), TrainError> {
+        self.save(&format!("models/epoch-{epoch}"), kept)
     }
 
     pub(super) fn write_history(&self, history: &[EpochRecord]) -> Result<(), TrainError> {
@@ -204,29 +216,39 @@ impl Folder {
     }
 
     /// Writes what a finished run leaves.
-    pub(super) fn write_result(
-        &self,
-        result: &TrainingResult,
-        last: &Model,
-        storage: &[StorageSpec],
-    ) -> Result<(), TrainError> {
-        #[derive(Serialize)]
-        struct Storage<'a> {
-            storage: &'a [StorageSpec],
-        }
-        if !storage.is_empty() {
-            let text = toml::to_string(&Storage { storage }).expect("what was read can be written");
-            self.write("storage.toml", text.as_bytes())?;
-        }
-        self.save("last.safetensors", last)?;
-        let best = self.best(result.phases.len())?;
-        self.save("model.safetensors", &best)?;
+    pub(super) fn write_result(&self, result: &TrainingResult, last: &Kept) -> Result<(), TrainError> {
+        self.save("last", last)?;
+        let phase = result.phases.len();
+        let storage = match &last.storage {
+            Some(_) => Some(self.read(&format!("{}.{STORAGE}", best_name(phase)))?),
+            None => None,
+        };
+        self.save("model", &Kept { model: self.best(phase)?, storage })?;
         let mut text = serde_json::to_vec_pretty(result).expect("plain data");
         text.push(b'\n');
         self.write("result.json", &text)
     }
 }
 
+/// A network to be kept, and how its phase stores it.
+pub(super) struct Kept {
+    model: Model,
+    /// As a campaign's entries; `None` if it stores nothing.
+    storage: Option<String>,
+}
+
+impl Kept {
+    pub(super) fn new(model: Model, storage: &[StorageSpec]) -> Self {
+        #[derive(Serialize)]
+        struct Entries<'a> {
+            storage: &'a [StorageSpec],
+        }
+        let text = || toml::to_string(&Entries { storage }).expect("what was read can be written");
+        let storage = (!storage.is_empty()).then(text);
+        Self { model, storage }
+    }
+}
+
 fn best_name(phase: usize) -> String {
-    format!("models/phase-{phase}-best.safetensors")
+    format!("models/phase-{phase}-best")
 }

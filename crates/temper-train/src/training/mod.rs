@@ -31,6 +31,7 @@ pub use verdict::{Verdict, judge};
 use crate::differentiable::{Differentiable, Parameters};
 use crate::recipe::{PhaseSpec, StartFrom};
 use crate::stored::{Chip, Moment};
+use folder::Kept;
 use phase::Phase;
 use record::weight_statistics;
 
@@ -232,18 +233,18 @@ impl<'a> Training<'a> {
         let of_phase = self.history.iter().filter(|known| known.phase == record.phase);
         let best = of_phase.map(EpochRecord::choosing_accuracy).fold(f64::NEG_INFINITY, f64::max);
         if record.choosing_accuracy() > best {
-            folder.write_best(self.phase.number, &self.model())?;
+            folder.write_best(self.phase.number, &self.kept())?;
         }
         self.history.push(record.clone());
         self.progress = Progress { epochs: epochs + 1, ..Progress::default() };
         folder.write_history(&self.history)?;
         let keep = self.prepared.recipe.keep;
         if keep.model_epochs > 0 && (epochs + 1).is_multiple_of(keep.model_epochs) {
-            folder.write_epoch(epochs + 1, &self.model())?;
+            folder.write_epoch(epochs + 1, &self.kept())?;
         }
         let last = self.is_over();
         if last {
-            folder.write_result(&self.result(), &self.model(), &self.phase.storage(self.spec()))?;
+            folder.write_result(&self.result(), &self.kept())?;
         }
         if last || (epochs + 1).is_multiple_of(keep.checkpoint_epochs) {
             self.write_checkpoint(folder)?;
@@ -254,6 +255,10 @@ impl<'a> Training<'a> {
     /// The network as it is now, with its preprocessing.
     pub fn model(&self) -> Model {
         Model { network: self.network(), preprocessing: self.prepared.preprocessing.clone() }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept::new(self.model(), &self.phase.storage(self.spec()))
     }
 
     fn network(&self) -> Network {

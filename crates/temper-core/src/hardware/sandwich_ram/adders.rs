@@ -183,7 +183,9 @@ impl Part {
                 gathered.chunks_exact(self.count).map(|values| values.iter().map(square).sum::<f32>()),
             ),
             Some(squares) => {
-                gathered.iter_mut().for_each(|value| *value *= *value);
+                for value in gathered.iter_mut() {
+                    *value *= *value;
+                }
                 energies.resize(positions * self.rows.len(), 0.0);
                 linear(gathered, squares, &Epilogue::default(), energies, scratch);
             }
