@@ -1,6 +1,7 @@
 //! One step: forwards, backwards, and what the optimiser makes of it.
 
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 use temper_core::data::Inputs;
 use temper_core::network::NodeId;
 
@@ -49,18 +50,15 @@ impl Training<'_> {
     fn input(&self, inputs: &Inputs<'_>, images: &[usize]) -> Vec<f32> {
         let len: usize = self.prepared.network.input_shape().iter().product();
         let mut values = vec![0.0; images.len() * len];
-        match &self.spec().augmentation {
-            Some(augmentation) => {
-                let Moment { phase, epoch, .. } = self.moment(0);
-                augmentation.fill(
-                    inputs,
-                    images,
-                    EpochSeed { seed: self.prepared.recipe.seed, phase, epoch },
-                    &mut values,
-                );
-            }
-            None => inputs.fill(images.iter().copied(), &mut values),
-        }
+        let Moment { phase, epoch, .. } = self.moment(0);
+        let seed = EpochSeed { seed: self.prepared.recipe.seed, phase, epoch };
+        let fill = |images: &[usize], values: &mut [f32]| match &self.spec().augmentation {
+            Some(augmentation) => augmentation.fill(inputs, images, seed, values),
+            None => inputs.fill(images.iter().copied(), values),
+        };
+        let share = images.len().div_ceil(rayon::current_num_threads());
+        let parts = values.par_chunks_mut(share * len).zip(images.par_chunks(share));
+        parts.for_each(|(values, images)| fill(images, values));
         values
     }
 

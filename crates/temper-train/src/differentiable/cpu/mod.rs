@@ -94,20 +94,25 @@ pub(super) fn cross_entropy(logits: Tensor<2>, labels: &[u8], smoothing: f32) ->
     lift(record(CrossEntropy { labels, smoothing }, [lower(logits)]).0)
 }
 
+/// Work that another thread is woken up for: reading and writing so many values, about 30 µs.
+const GRAIN: usize = 1 << 16;
+
 /// Images that a thread takes at a time, where the result does not depend on it.
-fn share(images: usize) -> usize {
-    images.div_ceil(4 * rayon::current_num_threads()).max(1)
+fn share(images: usize, work: usize) -> usize {
+    images.div_ceil((work / GRAIN).clamp(1, 4 * rayon::current_num_threads())).max(1)
 }
 
-/// Fills an output of `images` images in parallel; `fill` gets a range of images and their part of it.
+/// Fills an output of `images` images, in parallel if that is worth it; `fill` gets a range of images and their part of it. `cost` is what a
+/// value of the output costs, in values read and written.
 fn fill_images<T>(
     images: usize,
+    cost: usize,
     output: &mut [f32],
     state: impl Fn() -> T + Sync + Send,
     fill: impl Fn(&mut T, Range<usize>, &mut [f32]) + Sync,
 ) {
     let width = output.len() / images.max(1);
-    let share = share(images);
+    let share = share(images, cost * output.len());
     if width == 0 {
         return;
     }
@@ -117,16 +122,21 @@ fn fill_images<T>(
     });
 }
 
-/// Adds up what blocks of images contribute to `width` values: in parallel, and in the order of the blocks.
+/// Adds up what blocks of images contribute to `width` values: in parallel if `work` is worth it, in values read and written, and in the
+/// order of the blocks.
 fn sum_images<T: Copy + Default + Send + Sync>(
     images: usize,
     width: usize,
+    work: usize,
     contribute: impl Fn(Range<usize>, &mut [T]) + Sync,
     add: impl Fn(&mut T, &T) + Sync,
 ) -> Vec<T> {
     let size = block(images, width);
-    let parts = (0..images.div_ceil(size))
+    let blocks = images.div_ceil(size);
+    let together = if work < GRAIN { blocks } else { 1 };
+    let parts = (0..blocks)
         .into_par_iter()
+        .with_min_len(together.max(1))
         .map(|block| {
             let mut part = vec![T::default(); width];
             contribute(block * size..images.min((block + 1) * size), &mut part);

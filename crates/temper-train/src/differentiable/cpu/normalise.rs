@@ -44,7 +44,7 @@ impl Operation<3> for BatchNorm {
         let contribute = |range: Range<usize>, moments: &mut [Moments]| {
             channel_moments(plane, &input[of_images(input, images, &range)], moments);
         };
-        let moments = sum_images(images, self.channels, contribute, Moments::combine);
+        let moments = sum_images(images, self.channels, input.len(), contribute, Moments::combine);
         let variance = moments.iter().map(Moments::variance);
         let inverse_std: Vec<f32> =
             variance.clone().map(|variance| (1.0 / (variance + f64::from(self.eps)).sqrt()) as f32).collect();
@@ -58,6 +58,7 @@ impl Operation<3> for BatchNorm {
         let mut output = vec![0.0; input.len()];
         fill_images(
             images,
+            1,
             &mut output,
             || (),
             |(), range, output| {
@@ -92,6 +93,7 @@ impl Operation<3> for BatchNorm {
             let mut found = vec![0.0; input.len()];
             fill_images(
                 images,
+                1,
                 &mut found,
                 || (),
                 |(), range, found| {
@@ -129,6 +131,7 @@ impl Operation<1> for Relu {
         let mut output = vec![0.0; input.len()];
         fill_images(
             images,
+            1,
             &mut output,
             || (),
             |(), range, output| {
@@ -148,6 +151,7 @@ impl Operation<1> for Relu {
         let Recorded { images, output, .. } = recorded;
         fill_images(
             images,
+            1,
             &mut gradient,
             || (),
             |(), range, gradient| {

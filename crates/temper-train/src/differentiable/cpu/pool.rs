@@ -31,6 +31,7 @@ impl Operation<1> for MaxPool {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
         fill_images(
             images,
+            1,
             &mut output,
             || (),
             |(), range, output| {
@@ -50,6 +51,7 @@ impl Operation<1> for MaxPool {
         let mut found = vec![0.0; input.len()];
         fill_images(
             images,
+            1,
             &mut found,
             || (),
             |(), range, found| {
@@ -68,6 +70,7 @@ impl Operation<1> for AvgPool {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
         fill_images(
             images,
+            1,
             &mut output,
             || (),
             |(), range, output| {
@@ -87,6 +90,7 @@ impl Operation<1> for AvgPool {
         let mut found = vec![0.0; input.len()];
         fill_images(
             images,
+            1,
             &mut found,
             || (),
             |(), range, found| {

@@ -7,7 +7,7 @@ use temper_kernels::{
 };
 
 use super::bridge::{Operation, Recorded};
-use super::{fill_images, of_images, sum_images};
+use super::{GRAIN, fill_images, of_images, sum_images};
 
 /// A convolution: inputs, weights, and perhaps a bias.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl<const N: usize> Operation<N> for Convolution {
         let weights = PackedWeights::new(Isa::detect(), inputs[1], shape.groups, rows, columns);
         let epilogue = Epilogue { bias: inputs.get(2).copied(), ..Epilogue::default() };
         let mut output = vec![0.0; images * shape.out_channels * height * width];
-        fill_images(images, &mut output, Scratch::default, |scratch, range, output| {
+        fill_images(images, cost(columns), &mut output, Scratch::default, |scratch, range, output| {
             let input = &inputs[0][of_images(inputs[0], images, &range)];
             conv2d(shape, range.len(), input, &weights, &epilogue, output, scratch);
         });
@@ -41,10 +41,12 @@ impl<const N: usize> Operation<N> for Convolution {
     ) -> [Option<Vec<f32>>; N] {
         let (shape, Recorded { inputs, images, .. }) = (&self.shape, recorded);
         let isa = Isa::detect();
+        let products = gradient.len() * (inputs[1].len() / shape.out_channels);
         let of_input = || {
             let weights = ConvGradientWeights::new(isa, shape, inputs[1]);
             let mut found = vec![0.0; inputs[0].len()];
-            fill_images(images, &mut found, Scratch::default, |scratch, range, found| {
+            let cost = cost(products / found.len().max(1));
+            fill_images(images, cost, &mut found, Scratch::default, |scratch, range, found| {
                 let gradient = &gradient[of_images(&gradient, images, &range)];
                 conv2d_input_gradient(range.len(), gradient, &weights, found, scratch);
             });
@@ -64,7 +66,8 @@ impl<const N: usize> Operation<N> for Convolution {
                     &mut Scratch::default(),
                 );
             };
-            sum_images(images, inputs[1].len(), contribute, |sum, value| *sum += value)
+            let work = products / PRODUCTS_OF_A_VALUE;
+            sum_images(images, inputs[1].len(), work, contribute, |sum, value| *sum += value)
         };
         let plane = shape.output().iter().product();
         std::array::from_fn(|i| {
@@ -91,7 +94,7 @@ impl<const N: usize> Operation<N> for Linear {
         let weights = PackedWeights::new(Isa::detect(), inputs[1], 1, self.outputs, self.inputs);
         let epilogue = Epilogue { bias: inputs.get(2).copied(), ..Epilogue::default() };
         let mut output = vec![0.0; inputs[0].len() / self.inputs * self.outputs];
-        fill_images(images, &mut output, Scratch::default, |scratch, range, output| {
+        fill_images(images, cost(self.inputs), &mut output, Scratch::default, |scratch, range, output| {
             linear(&inputs[0][of_images(inputs[0], images, &range)], &weights, &epilogue, output, scratch);
         });
         (output, ())
@@ -108,7 +111,8 @@ impl<const N: usize> Operation<N> for Linear {
         let of_input = || {
             let weights = PackedWeights::transposed(isa, inputs[1], self.outputs, self.inputs);
             let mut found = vec![0.0; inputs[0].len()];
-            fill_images(images, &mut found, Scratch::default, |scratch, range, found| {
+            let cost = cost(self.outputs);
+            fill_images(images, cost, &mut found, Scratch::default, |scratch, range, found| {
                 let gradient = &gradient[of_images(&gradient, images, &range)];
                 linear(gradient, &weights, &Epilogue::default(), found, scratch);
             });
@@ -118,7 +122,8 @@ impl<const N: usize> Operation<N> for Linear {
             let features = [self.inputs, self.outputs];
             let mut found = vec![0.0; inputs[1].len()];
             // Divided by outputs: divided by images, every part would be as large as the weights. Each thread packs all inputs.
-            let share = self.outputs.div_ceil(rayon::current_num_threads());
+            let threads = (cost(images) * found.len() / GRAIN).clamp(1, rayon::current_num_threads());
+            let share = self.outputs.div_ceil(threads);
             found.par_chunks_mut(share * self.inputs).enumerate().for_each(|(i, found)| {
                 let outputs = i * share..i * share + found.len() / self.inputs;
                 let mut scratch = Scratch::default();
@@ -136,11 +141,19 @@ impl<const N: usize> Operation<N> for Linear {
     }
 }
 
+/// Products that are made and added up while one value is read and written.
+const PRODUCTS_OF_A_VALUE: usize = 12;
+
+/// What a value costs that is the sum of so many products.
+fn cost(products: usize) -> usize {
+    products.div_ceil(PRODUCTS_OF_A_VALUE)
+}
+
 /// The sums of each channel.
 fn bias_gradient(plane: usize, channels: usize, images: usize, gradient: &[f32]) -> Vec<f32> {
     let contribute = |range: std::ops::Range<usize>, sums: &mut [f64]| {
         channel_sums(plane, &gradient[of_images(gradient, images, &range)], sums);
     };
-    let sums = sum_images(images, channels, contribute, |sum, value| *sum += value);
+    let sums = sum_images(images, channels, gradient.len(), contribute, |sum, value| *sum += value);
     sums.into_iter().map(|sum| sum as f32).collect()
 }
