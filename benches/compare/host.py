@@ -28,7 +28,7 @@ def facts(temper: Temper, packages: Sequence[str] = PACKAGES) -> dict[str, objec
         "processor": model,
         "cores": threads(),
         "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "load_average": os.getloadavg()[0],
         "python": platform.python_version(),
         "temper": f"{temper.version()} ({_commit()})",
