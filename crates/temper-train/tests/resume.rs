@@ -141,6 +141,8 @@ storage = [
   { target = "weight", format = "int4", granularity = "channel" },
   { target = "activation", place = "activated", format = "uint8" },
   { target = "input", format = "uint8" },
+  { target = "activation", layers = "fc1", format = "f16" },
+  { target = "activation", layers = "fc2", format = "int8", range = { given = 20.0 } },
 ]
 activation_ranges = { kind = "moving-average", momentum = 0.3 }
 "#,

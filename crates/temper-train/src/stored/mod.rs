@@ -124,9 +124,14 @@ impl Stored {
         sound
     }
 
-    /// How many steps of activations' grids train: one for each tap, or none.
-    pub fn learned_steps(&self) -> usize {
-        if self.ranges.are_learned() { self.taps().len() } else { 0 }
+    /// The taps whose grids have a step that trains.
+    pub fn learned_taps(&self) -> Vec<usize> {
+        let learns = |&tap: &usize| self.learns(self.memory.tensor(self.memory.at_tap(TapId(tap))));
+        (0..self.taps().len()).filter(learns).collect()
+    }
+
+    fn learns(&self, tensor: &StoredTensor) -> bool {
+        self.ranges.are_learned() && has_free_range(tensor)
     }
 
     /// The step of a tap's grid.
@@ -254,7 +259,7 @@ impl Stored {
         if tensor.format == NumberFormat::F32 {
             return Touched::default();
         }
-        let is_learned = self.ranges.are_learned() && has_free_range(tensor);
+        let is_learned = self.learns(tensor);
         let (mut factors, mut step) = (Vec::with_capacity(values.len()), Vec::new());
         for image in values.chunks_exact_mut(tensor.values()) {
             let before = image.to_vec();

@@ -36,8 +36,8 @@ impl Ranges {
     /// The range by which a tap stores a batch.
     pub(crate) fn of_batch(&self, tap: usize, grid: &StepOf<'_>, values: &[f32]) -> Range {
         match (self.rule, self.found[tap]) {
-            (ActivationRanges::LearnedStep, Some(found)) => found,
-            (ActivationRanges::LearnedStep, None) => grid.first(values),
+            (ActivationRanges::LearnedStep, Some((low, high))) if low < high => (low, high),
+            (ActivationRanges::LearnedStep, _) => grid.first(values),
             (ActivationRanges::MovingAverage { .. }, None) => extremes(values),
             (ActivationRanges::MovingAverage { momentum }, Some((low, high))) => {
                 let (new_low, new_high) = extremes(values);
@@ -74,7 +74,7 @@ impl StepOf<'_> {
     }
 
     /// The range before the first step of training: that of the step `2 · mean |v| / √Q_p` (§2.1), with the zero point of the
-    /// extremes of the values. The extremes themselves, if all values are zero.
+    /// extremes of the values. If all values are zero it is empty, and the next batch decides.
     fn first(&self, values: &[f32]) -> Range {
         let extremes = extremes(values);
         let codec = self.codec(extremes);
@@ -161,7 +161,15 @@ mod tests {
         let grid = StepOf { format: NumberFormat::Uint(4), quantisation: &affine };
         let range = learned.of_batch(0, &grid, &[-1.0, 2.0]);
         assert!((range.0 / range.1 + 0.5).abs() < 1e-6, "{range:?}");
-        assert_eq!(learned.of_batch(0, &grid, &[0.0, 0.0]), (0.0, 0.0));
+        // Nothing but zeros: the next batch decides, and not before it does the range stay.
+        let mut learned = learned;
+        for (values, expected) in
+            [([0.0, 0.0], 0.0), ([0.0, 3.0], 3.0 * 15.0f32.sqrt()), ([0.0, 9.0], 3.0 * 15.0f32.sqrt())]
+        {
+            let range = learned.of_batch(0, &grid, &values);
+            assert!((range.1 - expected).abs() < 1e-5, "{range:?}");
+            learned.found_mut()[0] = Some(range);
+        }
     }
 
     #[test]

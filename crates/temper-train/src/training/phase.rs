@@ -39,7 +39,7 @@ impl Phase {
         let stored = Stored::new(prepared.recipe.seed, &prepared.network, spec)
             .map_err(|source| TrainError::Stored { number: number + 1, source })?;
         let sizes = places.iter().map(|&place| sizes[place]);
-        let sizes: Vec<usize> = sizes.chain(vec![1; stored.learned_steps()]).collect();
+        let sizes: Vec<usize> = sizes.chain(stored.learned_taps().into_iter().map(|_| 1)).collect();
         let batches = prepared.batches(spec).expect("checked when the recipe was prepared");
         let per_epoch = batches.per_epoch();
         Ok(Self {

@@ -102,10 +102,10 @@ impl Training<'_> {
             let gradient = gradients.parameters[place].take().unwrap_or_else(|| vec![0.0; values.len()]);
             optimizer.step(number, lr, momentum, values, &gradient);
         }
-        for (tap, gradient) in gradients.steps.into_iter().enumerate() {
-            let Some(gradient) = gradient else { continue };
+        for (number, tap) in (places.len()..).zip(stored.learned_taps()) {
             let mut size = [stored.step_size(tap)];
-            optimizer.step(places.len() + tap, lr, momentum, &mut size, &[gradient]);
+            let gradient = gradients.steps[tap].unwrap_or(0.0);
+            optimizer.step(number, lr, momentum, &mut size, &[gradient]);
             stored.set_step_size(tap, size[0]);
         }
     }
