@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use temper_core::hardware::{Adders, Deviation, Mapping, Rounding, RowOffset, SandwichRam, SandwichRamSpec};
+use temper_core::hardware::{
+    AdderBuffers, Adders, Deviation, Mapping, Rounding, RowOffset, SandwichRam, SandwichRamSpec,
+};
 
 type Stream = ChaCha12Rng;
 
@@ -26,7 +28,7 @@ fn quiet(
 ) -> (Vec<f32>, u64) {
     let mut sums = vec![f32::NAN; features.len() / inputs * outputs];
     let adders = Adders::new(array.clone(), weights);
-    let vanished = adders.run::<Stream>(features, &mut sums, None);
+    let vanished = adders.run::<Stream>(features, &mut sums, &mut [], &mut AdderBuffers::default());
     (sums, vanished)
 }
 
@@ -209,11 +211,9 @@ fn noise_is_that_of_every_cell_in_every_operation() {
         let adders = Adders::new(array.clone(), &weights);
         let run = |seed: u64| {
             let mut sums = vec![0.0; positions];
-            adders.run(
-                &x.repeat(positions),
-                &mut sums,
-                Some(&|position| stream(seed << 32 | position as u64)),
-            );
+            let mut streams: Vec<Stream> =
+                (0..positions).map(|position| stream(seed << 32 | position as u64)).collect();
+            adders.run(&x.repeat(positions), &mut sums, &mut streams, &mut AdderBuffers::default());
             sums
         };
         let [generator, quantiser, modulator] = array.components();

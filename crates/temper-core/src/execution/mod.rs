@@ -12,7 +12,8 @@
 //! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
 //! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
 //!
-//! Layers whose weights and inputs are stored as 8-bit codes can be computed exactly in integers ([`Program::compile_integer`]).
+//! Layers whose weights and inputs are stored as 8-bit codes can be computed exactly in integers ([`Program::compile_integer`]), and layers
+//! that lie on analog hardware by what a chip makes of them ([`Program::compile_on_chip`]).
 //!
 //! A batch norm is folded into the affine map `x · scale + shift` of each channel, as PyTorch does in inference, and not into the
 //! convolution's weights: faults strike stored weights, and those must stay what is stored.
@@ -23,6 +24,7 @@ mod evaluate;
 mod extent;
 mod faulty;
 mod fusion;
+mod hardware;
 mod integer;
 mod masking;
 mod movement;

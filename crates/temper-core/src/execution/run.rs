@@ -8,18 +8,22 @@ use super::movement::{self, Broadcast};
 use super::program::{Program, Step, StepOp};
 use super::taps::{Touch, no_touch};
 use super::weights::{StepWeights, Weights};
+use crate::hardware::HardwareScratch;
 use crate::network::NodeId;
 
 /// The activations of one batch. Its memory is kept from one batch to the next.
 #[derive(Debug, Clone)]
 pub struct Workspace {
     images: usize,
+    /// The number of the batch's first image, by which noise is drawn.
+    first_image: u64,
     buffers: Vec<Vec<f32>>,
     /// For each value, its buffer.
     buffer_of: Vec<usize>,
     recording: bool,
     scratch: Scratch,
     integer_scratch: IntegerScratch,
+    hardware_scratch: HardwareScratch,
 }
 
 impl Workspace {
@@ -37,11 +41,13 @@ impl Workspace {
         let count = buffer_of.iter().max().map_or(0, |last| last + 1);
         Self {
             images: 0,
+            first_image: 0,
             buffers: vec![Vec::new(); count],
             buffer_of,
             recording,
             scratch: Scratch::default(),
             integer_scratch: IntegerScratch::default(),
+            hardware_scratch: HardwareScratch::default(),
         }
     }
 
@@ -51,6 +57,11 @@ impl Workspace {
     pub fn input_mut(&mut self, program: &Program, images: usize) -> &mut [f32] {
         self.images = images;
         sized(&mut self.buffers[self.buffer_of[0]], images * program.input_len())
+    }
+
+    /// Numbers the images of the batches to come from `first` on, by which the noise of hardware is drawn; from 0, unless this is called.
+    pub fn number_from(&mut self, first: u64) {
+        self.first_image = first;
     }
 
     /// Number of images in the batch.
@@ -114,12 +125,26 @@ impl Program {
         let mut buffer = std::mem::take(&mut workspace.buffers[slot]);
         let mut scratch = std::mem::take(&mut workspace.scratch);
         let mut integer_scratch = std::mem::take(&mut workspace.integer_scratch);
+        let mut hardware_scratch = std::mem::take(&mut workspace.hardware_scratch);
         let output = sized(&mut buffer, images * self.values[step.output].len);
         let read = |input: usize| workspace.value(self, step.inputs[input]);
         let weights = &weights.steps[index];
-        match &weights.integer {
-            Some(product) => product.run(&step.op, weights, &read, output, &mut integer_scratch),
-            None => compute(step, images, weights, &read, output, &mut scratch),
+        match weights {
+            StepWeights { on_chip: Some(layer), .. } => {
+                let (first, images) = (workspace.first_image, workspace.images);
+                layer.run(
+                    &step.op,
+                    weights,
+                    first..first + images as u64,
+                    &read,
+                    output,
+                    &mut hardware_scratch,
+                );
+            }
+            StepWeights { integer: Some(product), .. } => {
+                product.run(&step.op, weights, &read, output, &mut integer_scratch);
+            }
+            _ => compute(step, images, weights, &read, output, &mut scratch),
         }
         if let StepOp::Tap(taps) = &step.op {
             for &tap in taps {
@@ -129,6 +154,7 @@ impl Program {
         workspace.buffers[slot] = buffer;
         workspace.scratch = scratch;
         workspace.integer_scratch = integer_scratch;
+        workspace.hardware_scratch = hardware_scratch;
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use temper_kernels::PackedWeights;
 
+use super::hardware::OnChip;
 use super::integer::IntegerProduct;
 
 /// A parameter's place in [`Network::parameters`](crate::network::Network::parameters).
@@ -61,6 +62,8 @@ pub(super) struct StepWeights {
     pub(super) product: Option<PackedWeights>,
     /// In place of `product`, where the step is computed in integers.
     pub(super) integer: Option<IntegerProduct>,
+    /// What computes in place of `product`, where the step lies on hardware.
+    pub(super) on_chip: Option<OnChip>,
     pub(super) bias: Option<Vec<f32>>,
     pub(super) batch_norm: Option<BatchNorm>,
     pub(super) constant: Option<Vec<f32>>,

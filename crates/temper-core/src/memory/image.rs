@@ -278,6 +278,15 @@ impl Memory {
         &self.tensors[id.0]
     }
 
+    /// The weights of a layer.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub(crate) fn weights_of(&self, layer: &str) -> &StoredTensor {
+        let is_own = |tensor: &&StoredTensor| tensor.class == Class::Weight && tensor.layer == layer;
+        self.tensors.iter().find(is_own).expect("a layer with weights")
+    }
+
     /// The tensor at a tap.
     pub fn at_tap(&self, tap: TapId) -> TensorId {
         TensorId(self.tensors.len() - self.taps.len() + tap.0)

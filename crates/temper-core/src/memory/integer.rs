@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::image::{Memory, StoredTensor, TensorId};
 use super::target::{Class, Part};
 use crate::execution::{IntegerLayer, Tap};
-use crate::network::{Network, NodeId, Op, Padding2d, Pair};
+use crate::network::{NodeId, Op, Padding2d, Pair};
 use crate::number::NumberFormat;
 
 /// Why a network cannot be computed in integers.
@@ -64,10 +64,12 @@ pub struct IntegerSource {
     pub between: Vec<TensorId>,
 }
 
-/// What the inputs of a layer come from.
-enum Origin {
-    Stored { inputs: TensorId, between: Vec<TensorId> },
-    Other(String),
+/// Where the inputs of a layer are stored as integers.
+#[derive(Debug)]
+pub(crate) struct StoredInputs {
+    pub(crate) inputs: TensorId,
+    /// What lies between them and the layer, stored as floats.
+    between: Vec<TensorId>,
 }
 
 impl Memory {
@@ -86,16 +88,16 @@ impl Memory {
             let network = self.network();
             let Some(node) = network.find(&weights.layer) else { continue };
             let layer = weights.layer.clone();
-            match (weights.format.is_small_integer(), self.origin(network, node)) {
-                (false, Origin::Other(_)) => {}
-                (false, Origin::Stored { inputs, .. }) => {
+            match (weights.format.is_small_integer(), self.stored_inputs(node)) {
+                (false, Err(_)) => {}
+                (false, Ok(StoredInputs { inputs, .. })) => {
                     let inputs = self.tensor(inputs).format;
                     return Err(IntegerError::Weights { layer, inputs, weights: weights.format });
                 }
-                (true, Origin::Other(inputs)) => {
+                (true, Err(inputs)) => {
                     return Err(IntegerError::Inputs { layer, weights: weights.format, inputs });
                 }
-                (true, Origin::Stored { inputs, between }) => {
+                (true, Ok(StoredInputs { inputs, between })) => {
                     let taps = weights.values() / weights.shape[0];
                     temper_kernels::check_sum(taps, weights.is_affine())
                         .map_err(|source| IntegerError::Sum { layer, source })?;
@@ -106,8 +108,9 @@ impl Memory {
         if sources.is_empty() { Err(IntegerError::NoLayer) } else { Ok(sources) }
     }
 
-    /// Where the inputs of a layer are stored as integers, or why they are not.
-    fn origin(&self, network: &Network, layer: NodeId) -> Origin {
+    /// Where the inputs of a layer are stored as small integers, or why they are not.
+    pub(crate) fn stored_inputs(&self, layer: NodeId) -> Result<StoredInputs, String> {
+        let network = self.network();
         let mut between = Vec::new();
         let mut reader = layer;
         loop {
@@ -115,15 +118,15 @@ impl Memory {
             for tap in [Tap::input(reader), Tap::output(source)] {
                 let Some(id) = self.tensor_at(tap) else { continue };
                 match self.tensor(id).format {
-                    format if format.is_small_integer() => return Origin::Stored { inputs: id, between },
+                    format if format.is_small_integer() => return Ok(StoredInputs { inputs: id, between }),
                     // As exact as no storage at all.
                     NumberFormat::F32 | NumberFormat::F64 => between.push(id),
-                    format => return Origin::Other(format!("its inputs are stored in {format}")),
+                    format => return Err(format!("its inputs are stored in {format}")),
                 }
             }
             let node = network.node(source);
             match node.op {
-                Op::Input { .. } => return Origin::Other("the network's input is not".to_owned()),
+                Op::Input { .. } => return Err("the network's input is not".to_owned()),
                 Op::Relu
                 | Op::Flatten
                 | Op::Reshape { .. }
@@ -136,7 +139,7 @@ impl Memory {
                     if padding == Padding2d::NONE || no_empty_window(kernel, padding, dilation) => {}
                 _ => {
                     let (kind, name) = (node.op.kind(), &node.name);
-                    return Origin::Other(format!("its inputs, from {name} ({kind}), are not"));
+                    return Err(format!("its inputs, from {name} ({kind}), are not"));
                 }
             }
             reader = source;

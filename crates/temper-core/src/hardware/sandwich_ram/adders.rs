@@ -42,10 +42,10 @@ struct Row {
 }
 
 /// Buffers of [`Adders::run`], kept from one batch to the next.
-#[derive(Debug, Default)]
-struct Buffers {
+#[derive(Debug, Clone, Default)]
+pub struct AdderBuffers {
     features: Vec<f32>,
-    sums: Vec<f32>,
+    changes: Vec<f32>,
     energies: Vec<f32>,
     scratch: Scratch,
 }
@@ -64,8 +64,9 @@ impl Adders {
         Self { array, parts }
     }
 
-    /// The sums of the rows for every output, in steps of the feature, and in how many of its readings a pulse had vanished. `noise`
-    /// gives the random stream of a position, or none for operations without noise.
+    /// The sums of the rows for every output, in steps of the feature, and in how many of its readings a pulse had vanished. `streams` are
+    /// the random streams of noise, one for each of as many equal runs of positions (those of one image); none for operations
+    /// without noise.
     ///
     /// The noise of a row's cells is drawn in one: with independent normal `n_j` of mean μ and deviation σ, `Σ a_j n_j` is normal with mean
     /// `μ Σ a_j` and deviation `σ √Σ a_j²`.
@@ -73,20 +74,46 @@ impl Adders {
     /// **Shapes**: `features` `[positions, inputs]`, whole numbers from 0 to 255; `sums` `[positions, outputs]`.
     ///
     /// # Panics
-    /// When the slices do not have these shapes.
-    pub fn run<R: Rng>(&self, features: &[f32], sums: &mut [f32], noise: Option<&dyn Fn(usize) -> R>) -> u64 {
+    /// When the slices do not have these shapes, or the streams do not divide the positions.
+    pub fn run<R: Rng>(
+        &self,
+        features: &[f32],
+        sums: &mut [f32],
+        streams: &mut [R],
+        buffers: &mut AdderBuffers,
+    ) -> u64 {
         let [outputs, inputs] = [self.array.outputs, self.array.inputs];
         let positions = features.len() / inputs;
         assert_eq!(features.len(), positions * inputs, "features must be [positions, inputs]");
         assert_eq!(sums.len(), positions * outputs, "sums must be [positions, outputs]");
-        let noisy = self.array.spec.noise.sigma > 0.0;
-        let mut streams: Vec<R> = match noise {
-            Some(stream) if noisy => (0..positions).map(stream).collect(),
-            _ => Vec::new(),
-        };
-        let mut buffers = Buffers::default();
+        assert!(positions.is_multiple_of(streams.len().max(1)), "every stream must have as many positions");
+        if positions == 0 {
+            return 0;
+        }
+        let streams = if self.array.spec.noise.sigma > 0.0 { streams } else { &mut [] };
         sums.fill(0.0);
-        self.parts.iter().map(|part| self.add(part, features, sums, &mut streams, &mut buffers)).sum()
+        self.parts.iter().map(|part| self.add(part, features, sums, streams, buffers)).sum()
+    }
+
+    /// Outputs of the array's layer.
+    pub(in crate::hardware) fn outputs(&self) -> usize {
+        self.array.outputs
+    }
+
+    /// By how much the sum of an output changes with one step of the signed feature of each cell, without noise: *M* / *Q*. Where
+    /// rounding and vanished pulses are left aside, this is what gradients go through.
+    ///
+    /// **Shapes**: `[outputs, inputs]`.
+    pub fn factors(&self) -> Vec<f32> {
+        let array = &self.array;
+        let mean = array.spec.noise.mean as f32;
+        let of_output = |output: usize| {
+            (0..array.inputs).map(move |input| {
+                let row = array.row(output, input / array.spec.cells);
+                array.cells(row)[input % array.spec.cells] * mean / array.quantiser[row]
+            })
+        };
+        (0..array.outputs).flat_map(of_output).collect()
     }
 
     /// Adds what one part reads; how many pulses had vanished.
@@ -96,34 +123,48 @@ impl Adders {
         features: &[f32],
         sums: &mut [f32],
         streams: &mut [R],
-        buffers: &mut Buffers,
+        buffers: &mut AdderBuffers,
     ) -> u64 {
         let (spec, outputs) = (&self.array.spec, self.array.outputs);
         let positions = sums.len() / outputs;
         part.gather(features, self.array.inputs, spec.feature_step as f32, &mut buffers.features);
-        let Buffers { features, sums: widths, energies, scratch } = buffers;
-        widths.resize(positions * outputs, 0.0);
-        linear(features, &part.weights, &Epilogue::default(), widths, scratch);
+        let AdderBuffers { features, changes, energies, scratch } = buffers;
+        changes.resize(positions * outputs, 0.0);
+        linear(features, &part.weights, &Epilogue::default(), changes, scratch);
+        if spec.noise.mean != 1.0 {
+            let mean = spec.noise.mean as f32;
+            for change in changes.iter_mut() {
+                *change *= mean;
+            }
+        }
         if !streams.is_empty() {
             part.energies(features, positions, energies, scratch);
+            disturb(changes, energies, spec.noise.sigma as f32, streams);
         }
-        let (mean, sigma) = (spec.noise.mean as f32, spec.noise.sigma as f32);
         let mut vanished = 0;
-        let places = sums.iter_mut().zip(widths.iter()).enumerate();
-        for (place, (sum, width)) in places {
-            let (position, output) = (place / outputs, place % outputs);
-            let mut change = width * mean;
-            if let Some(stream) = streams.get_mut(position) {
-                let of_position = energies.len() / positions;
-                let energy = energies[position * of_position + output % of_position];
-                let z: f32 = StandardNormal.sample(stream);
-                change += sigma * energy.sqrt() * z;
+        for (sums, changes) in sums.chunks_exact_mut(outputs).zip(changes.chunks_exact(outputs)) {
+            for ((sum, change), row) in sums.iter_mut().zip(changes).zip(part.rows.iter().cycle()) {
+                vanished += u64::from(row.start + change < 0.0);
+                *sum += row.read(*change, spec.rounding);
             }
-            let row = part.rows[output % part.rows.len()];
-            vanished += u64::from(row.start + change < 0.0);
-            *sum += row.read(change, spec.rounding);
         }
         vanished
+    }
+}
+
+/// Adds noise to what cells add: `energies` are the sums of the squares of its parts, of every value or of equally many neighbours
+/// together; each stream serves an equal run of the values.
+fn disturb<R: Rng>(changes: &mut [f32], energies: &[f32], sigma: f32, streams: &mut [R]) {
+    let (run, shared) = (changes.len() / streams.len(), changes.len() / energies.len());
+    let runs = changes.chunks_exact_mut(run).zip(energies.chunks_exact(run / shared));
+    for ((changes, energies), stream) in runs.zip(streams) {
+        for (changes, energy) in changes.chunks_exact_mut(shared).zip(energies) {
+            let deviation = sigma * energy.sqrt();
+            for change in changes {
+                let z: f32 = StandardNormal.sample(stream);
+                *change += deviation * z;
+            }
+        }
     }
 }
 

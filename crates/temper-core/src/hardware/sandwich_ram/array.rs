@@ -1,6 +1,7 @@
 //! One chip's array.
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{Mapping, RowOffset, SandwichRamSpec};
 
@@ -8,7 +9,7 @@ use super::{Mapping, RowOffset, SandwichRamSpec};
 const LEAST: f32 = 0.01;
 
 /// The components of one chip as one layer uses them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SandwichRam {
     pub(super) spec: SandwichRamSpec,
     /// Outputs and inputs of the layer.

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::deviation::{Deviation, DeviationError};
 
-pub use adders::Adders;
+pub use adders::{AdderBuffers, Adders};
 pub use array::SandwichRam;
 
 /// The largest feature: 8 bits without a sign.

@@ -1,0 +1,195 @@
+//! A layer whose weights are on a chip, and what it makes of activations.
+
+use rand::Rng;
+use temper_kernels::ConvShape;
+
+use super::chip::{Array, ChipLayer};
+use super::sandwich_ram::{AdderBuffers, Adders};
+use crate::memory::Memory;
+use crate::network::NodeId;
+use crate::number::Grid;
+
+/// Signed codes plus this are the unsigned ones.
+const SIGNED_TO_UNSIGNED: i32 = 128;
+
+/// A layer's weights on its part of a chip.
+#[derive(Debug, Clone)]
+pub struct Mounted {
+    /// The layer.
+    pub node: NodeId,
+    product: Product,
+    unfold: Unfold,
+}
+
+#[derive(Debug, Clone)]
+enum Product {
+    SandwichRam(Binary),
+}
+
+/// Weights of one bit and unsigned features, around an array that adds features up by signs.
+#[derive(Debug, Clone)]
+struct Binary {
+    adders: Adders,
+    /// The grid of the features over unsigned codes.
+    features: Grid,
+    /// For each output, the value of one step of its sum.
+    scales: Vec<f32>,
+    /// For each output, what is subtracted from its sum digitally, because features are not 0 where values are.
+    zeros: Vec<f32>,
+}
+
+/// Buffers of [`Mounted::run`], kept from one batch to the next.
+#[derive(Debug, Clone, Default)]
+pub struct HardwareScratch {
+    inputs: Vec<f32>,
+    unfolded: Vec<f32>,
+    sums: Vec<f32>,
+    adders: AdderBuffers,
+}
+
+impl Mounted {
+    /// Puts the weights of a layer on a chip: as `memory` stores it, with the values `weights`.
+    ///
+    /// **Shapes**: `weights` as the layer's parameter.
+    ///
+    /// # Panics
+    /// When [`Hardware::check_storage`](super::Hardware::check_storage) was not asked before, or the layer's inputs are not calibrated.
+    pub fn new(on_chip: &ChipLayer, memory: &Memory, weights: &[f32]) -> Self {
+        let network = memory.network();
+        let node = network.find(&on_chip.layer).expect("a layer of the network the chip was drawn for");
+        let unfold = match network.convolution(node) {
+            Some(shape) => Unfold::Windows(shape),
+            None => Unfold::Nothing,
+        };
+        let product = match &on_chip.array {
+            Array::SandwichRam(array) => {
+                let codec = memory.weights_of(&on_chip.layer).codec();
+                let grids = codec.signed_grids().expect("binary weights are small integers");
+                let inputs = memory.stored_inputs(node).expect("its inputs are stored as small integers");
+                let features = memory.tensor(inputs.inputs).codec().signed_grids();
+                let features = features.expect("unsigned integers are small integers")[0];
+                Product::SandwichRam(Binary::new(
+                    Adders::new(array.clone(), weights),
+                    weights,
+                    &grids,
+                    features,
+                ))
+            }
+        };
+        Self { node, product, unfold }
+    }
+
+    /// The sums of a batch as values, without what the layer adds to them, and how many pulses had vanished. `streams` are the random
+    /// streams of noise, one for each image; none for operations without noise.
+    ///
+    /// **Shapes**: `inputs` `[images, …]`, on the grid of the stored inputs; `outputs` `[images, outputs, …]`.
+    pub fn run<R: Rng>(
+        &self,
+        images: usize,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        streams: &mut [R],
+        scratch: &mut HardwareScratch,
+    ) -> u64 {
+        match (&self.product, &self.unfold) {
+            (Product::SandwichRam(binary), Unfold::Nothing) => binary.run(inputs, outputs, streams, scratch),
+            (Product::SandwichRam(binary), Unfold::Windows(shape)) => {
+                let [rows, columns] = shape.output();
+                let mut sums = std::mem::take(&mut scratch.sums);
+                let mut unfolded = std::mem::take(&mut scratch.unfolded);
+                sums.resize(shape.out_channels * rows * columns, 0.0);
+                let per_image = inputs.len() / images;
+                let mut vanished = 0;
+                for (image, outputs) in outputs.chunks_exact_mut(sums.len()).enumerate() {
+                    unfold(shape, &inputs[image * per_image..][..per_image], &mut unfolded);
+                    let own = streams.get_mut(image..=image).unwrap_or_default();
+                    vanished += binary.run(&unfolded, &mut sums, own, scratch);
+                    for (channel, plane) in outputs.chunks_exact_mut(rows * columns).enumerate() {
+                        let of_channel = sums[channel..].iter().step_by(shape.out_channels);
+                        plane.iter_mut().zip(of_channel).for_each(|(output, sum)| *output = *sum);
+                    }
+                }
+                (scratch.sums, scratch.unfolded) = (sums, unfolded);
+                vanished
+            }
+        }
+    }
+
+    /// What each weight is multiplied with on this chip: what gradients go through where they go through the device's arithmetic.
+    ///
+    /// **Shapes**: as the layer's parameter.
+    pub fn weight_factors(&self) -> Vec<f32> {
+        match &self.product {
+            Product::SandwichRam(binary) => binary.adders.factors(),
+        }
+    }
+}
+
+impl Binary {
+    fn new(adders: Adders, weights: &[f32], grids: &[Grid], features: Grid) -> Self {
+        let outputs = adders.outputs();
+        let zero = features.zero_point + SIGNED_TO_UNSIGNED;
+        let of_output = |values: &[f32]| {
+            let signs = values.iter().map(|value| if *value < 0.0 { -1.0 } else { 1.0 });
+            zero as f32 * signs.sum::<f32>()
+        };
+        let zeros = weights.chunks_exact(weights.len() / outputs).map(of_output).collect();
+        let scales = grids.iter().cycle().take(outputs).map(|grid| grid.scale * features.scale).collect();
+        Self { adders, features: Grid { zero_point: zero, ..features }, scales, zeros }
+    }
+
+    /// **Shapes**: `inputs` `[positions, inputs]`, `outputs` `[positions, outputs]`.
+    fn run<R: Rng>(
+        &self,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        streams: &mut [R],
+        scratch: &mut HardwareScratch,
+    ) -> u64 {
+        let (reciprocal, zero) = (1.0 / self.features.scale, self.features.zero_point as f32);
+        scratch.inputs.clear();
+        scratch.inputs.extend(inputs.iter().map(|value| (value * reciprocal).round_ties_even() + zero));
+        let vanished = self.adders.run(&scratch.inputs, outputs, streams, &mut scratch.adders);
+        for outputs in outputs.chunks_exact_mut(self.scales.len()) {
+            for ((output, scale), zero) in outputs.iter_mut().zip(&self.scales).zip(&self.zeros) {
+                *output = (*output - zero) * scale;
+            }
+        }
+        vanished
+    }
+}
+
+/// How a layer's inputs become the inputs of a matrix.
+#[derive(Debug, Clone)]
+enum Unfold {
+    /// They are.
+    Nothing,
+    /// By the windows of a convolution.
+    Windows(ConvShape),
+}
+
+/// The windows of one image, `[positions, in_channels · kh · kw]`, in the order of the weights.
+fn unfold(shape: &ConvShape, image: &[f32], windows: &mut Vec<f32>) {
+    let [channels, height, width] = shape.input;
+    let ([rows, columns], [kernel_rows, kernel_columns]) = (shape.output(), shape.kernel);
+    let [top, left, ..] = shape.padding;
+    // Where a tap of a window lies along one side of the image.
+    let place = |window: usize, tap: usize, side: usize, before: usize, extent: usize| {
+        let padded = window * shape.stride[side] + tap * shape.dilation[side];
+        padded.checked_sub(before).filter(|place| *place < extent)
+    };
+    windows.clear();
+    for window_row in 0..rows {
+        for window_column in 0..columns {
+            for plane in image.chunks_exact(height * width).take(channels) {
+                for kernel_row in 0..kernel_rows {
+                    let row = place(window_row, kernel_row, 0, top, height);
+                    windows.extend((0..kernel_columns).map(|kernel_column| {
+                        let column = place(window_column, kernel_column, 1, left, width);
+                        row.zip(column).map_or(0.0, |(row, column)| plane[row * width + column])
+                    }));
+                }
+            }
+        }
+    }
+}
