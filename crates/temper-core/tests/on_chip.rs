@@ -160,7 +160,7 @@ fn what_does_not_lie_on_the_device_is_refused() {
     let hardware = Hardware::new(&linear.network, &[entry("fc2", default())]).expect("it fits");
     let unfit = |storage: &[StorageSpec]| {
         let memory = Memory::new(&linear.network, storage).expect("it can be stored");
-        chain(&hardware.check_storage(&memory).expect_err("refused"))
+        chain(&hardware.check_storage(&memory).expect_err("refused").1)
     };
     assert_eq!(unfit(&[]), "the weights of fc2 are stored in f32; the device holds binary");
     assert_eq!(

@@ -142,7 +142,7 @@ fn learned_steps_are_those_of_the_paper() {
         &[0, 1, 2, 3, 4, 5, 6, 7, 8],
     );
     let input = function.upload(reference.values("input").to_vec(), labels.len());
-    let touch = |tap: usize, values: &mut [f32]| stored.touch(&held, tap, values);
+    let touch = |tap: usize, values: &mut [f32], tracked: bool| stored.touch(&held, tap, values, tracked);
     let pass = Pass { taps: stored.taps(), touch: &touch, ..Pass::plain(Statistics::Batch) };
     let forward = function.forward(&held.values, &vec![true; parameters.infos().len()], &input, &pass);
     assert_close("logits", &forward.logits_on_host(), reference.values("logits"), 1e-5);

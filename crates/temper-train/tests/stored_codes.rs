@@ -138,8 +138,8 @@ fn simulate(
     let held = stored.hold(network, &parameters, START, &vec![0; images]);
     let function = Differentiable::new(network, &device::cpu());
     let seen = Mutex::new(vec![Vec::new(); stored.taps().len()]);
-    let touch = |tap: usize, values: &mut [f32]| {
-        let touched = stored.touch(&held, tap, values);
+    let touch = |tap: usize, values: &mut [f32], tracked: bool| {
+        let touched = stored.touch(&held, tap, values, tracked);
         seen.lock().expect("one thread")[tap] = values.to_vec();
         touched
     };
@@ -211,7 +211,7 @@ fn activations_have_the_code_words_of_the_native_executor() {
         let close = logits.iter().zip(&natively).filter(|(a, b)| (*a - *b).abs() <= 1e-4).count();
         assert!(close as f64 >= 0.99 * logits.len() as f64, "{family}: {close} of {}", logits.len());
         // The phase's own evaluation is the native executor's with the same memory.
-        assert_eq!(bits(&stored.chip(network, START).logits(&inputs)), bits(&natively), "{family}");
+        assert_eq!(bits(&stored.deployed(network, START).logits(&inputs)), bits(&natively), "{family}");
     }
 }
 
@@ -239,7 +239,7 @@ fn the_same_values_become_the_same_code_words() {
         }
         let mut expected = values.clone();
         tensor.codec().store(&mut expected);
-        stored.touch(&held, tap, &mut values);
+        stored.touch(&held, tap, &mut values, true);
         assert_eq!(bits(&values), bits(&expected), "tap {tap}");
     }
 }

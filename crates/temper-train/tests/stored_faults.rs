@@ -44,7 +44,7 @@ fn step(lines: &str) -> (f32, Vec<Vec<f32>>) {
     let parameters = Parameters::of(&network);
     let held = stored.hold(&network, &parameters, START, &[0]);
     let function = Differentiable::new(&network, &device::cpu());
-    let touch = |tap: usize, values: &mut [f32]| stored.touch(&held, tap, values);
+    let touch = |tap: usize, values: &mut [f32], tracked: bool| stored.touch(&held, tap, values, tracked);
     let pass =
         Pass { hooked: &held.hooked, taps: stored.taps(), touch: &touch, ..Pass::plain(Statistics::Batch) };
     let input = function.upload(vec![1.0, -2.0], 1);
@@ -227,7 +227,7 @@ fn every_image_has_transient_faults_of_its_own_wherever_it_lies_in_a_batch() {
     let read = |moment: Moment, images: &[usize]| {
         let held = stored.hold(&network, &Parameters::of(&network), moment, images);
         let mut values = vec![1.0; images.len() * 100];
-        stored.touch(&held, 0, &mut values);
+        stored.touch(&held, 0, &mut values, true);
         values.chunks_exact(100).map(<[f32]>::to_vec).collect::<Vec<_>>()
     };
     let images: Vec<usize> = (0..600).collect();
@@ -248,7 +248,7 @@ fn lasting_faults_of_activations_strike_every_image_alike() {
     let stored = Stored::new(5, &network, &phase(lines)).expect("sound");
     let held = stored.hold(&network, &Parameters::of(&network), START, &[3, 1]);
     let mut values = vec![1.0; 200];
-    stored.touch(&held, 0, &mut values);
+    stored.touch(&held, 0, &mut values, true);
     let places = |values: &[f32]| (0..100).filter(|&i| values[i] == 9.0).collect::<Vec<_>>();
     assert_eq!(places(&values[..100]), places(&values[100..]));
     assert_eq!(places(&values[..100]).len(), 5);

@@ -12,6 +12,7 @@
 mod chip;
 mod deviation;
 mod mounted;
+mod rounding;
 mod sandwich_ram;
 mod spec;
 

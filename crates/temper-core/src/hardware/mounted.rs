@@ -4,6 +4,7 @@ use rand::Rng;
 use temper_kernels::ConvShape;
 
 use super::chip::{Array, ChipLayer};
+use super::rounding;
 use super::sandwich_ram::{AdderBuffers, Adders};
 use crate::memory::Memory;
 use crate::network::NodeId;
@@ -11,6 +12,9 @@ use crate::number::Grid;
 
 /// Signed codes plus this are the unsigned ones.
 const SIGNED_TO_UNSIGNED: i32 = 128;
+
+/// The largest code of 8 bits.
+const LARGEST_FEATURE: f32 = 255.0;
 
 /// A layer's weights on its part of a chip.
 #[derive(Debug, Clone)]
@@ -148,7 +152,9 @@ impl Binary {
     ) -> u64 {
         let (reciprocal, zero) = (1.0 / self.features.scale, self.features.zero_point as f32);
         scratch.inputs.clear();
-        scratch.inputs.extend(inputs.iter().map(|value| (value * reciprocal).round_ties_even() + zero));
+        // The zero point is added first: codes are not negative. What a fault left between them becomes the nearest.
+        let code = |value: &f32| rounding::nearest((value * reciprocal + zero).clamp(0.0, LARGEST_FEATURE));
+        scratch.inputs.extend(inputs.iter().map(code));
         let vanished = self.adders.run(&scratch.inputs, outputs, streams, &mut scratch.adders);
         for outputs in outputs.chunks_exact_mut(self.scales.len()) {
             for ((output, scale), zero) in outputs.iter_mut().zip(&self.scales).zip(&self.zeros) {

@@ -96,6 +96,8 @@ pub struct Hardware {
 /// A layer on a device.
 #[derive(Debug, Clone, PartialEq)]
 struct HardwareLayer {
+    /// The entry that chose it, from 1.
+    entry: usize,
     node: NodeId,
     name: String,
     model: HardwareModel,
@@ -137,13 +139,13 @@ impl Hardware {
     pub fn new(network: &Network, entries: &[HardwareSpec]) -> Result<Self, (usize, HardwareError)> {
         let mut hardware = Self::default();
         for (i, entry) in entries.iter().enumerate() {
-            hardware.add(network, entry).map_err(|error| (i + 1, error))?;
+            hardware.add(network, i + 1, entry).map_err(|error| (i + 1, error))?;
         }
         hardware.layers.sort_by_key(|layer| layer.node);
         Ok(hardware)
     }
 
-    fn add(&mut self, network: &Network, entry: &HardwareSpec) -> Result<(), HardwareError> {
+    fn add(&mut self, network: &Network, number: usize, entry: &HardwareSpec) -> Result<(), HardwareError> {
         entry.model.check()?;
         let is_product = |id: NodeId| matches!(network.node(id).op, Op::Conv2d { .. } | Op::Linear { .. });
         for node in entry.layers.choose(network, is_product, "weights")? {
@@ -159,18 +161,22 @@ impl Hardware {
             if self.layers.iter().any(|known| known.node == node) {
                 return Err(HardwareError::Twice { layer: layer() });
             }
-            self.layers.push(HardwareLayer { node, name: layer(), model: entry.model.clone(), shape });
+            let (name, model) = (layer(), entry.model.clone());
+            self.layers.push(HardwareLayer { entry: number, node, name, model, shape });
         }
         Ok(())
     }
 
-    /// Checks that a network's layers are stored as their devices hold and read them.
+    /// Checks that a network's layers are stored as their devices hold and read them; the error's number is that of an entry, from 1.
     ///
     /// # Errors
     /// When one is not.
-    pub fn check_storage(&self, memory: &Memory) -> Result<(), HardwareError> {
-        self.layers.iter().try_for_each(|layer| match layer.model {
-            HardwareModel::SandwichRam(_) => layer.check_binary(memory),
+    pub fn check_storage(&self, memory: &Memory) -> Result<(), (usize, HardwareError)> {
+        self.layers.iter().try_for_each(|layer| {
+            let checked = match layer.model {
+                HardwareModel::SandwichRam(_) => layer.check_binary(memory),
+            };
+            checked.map_err(|error| (layer.entry, error))
         })
     }
 
@@ -186,7 +192,7 @@ impl Hardware {
 
     /// Draws a chip. What a layer gets depends on the seed and the layer alone.
     pub fn draw(&self, seed: u64) -> Chip {
-        let draw = |HardwareLayer { node, name, model, shape }: &HardwareLayer| {
+        let draw = |HardwareLayer { node, name, model, shape, .. }: &HardwareLayer| {
             let rng = &mut chip_stream(seed, *node);
             let array = match model {
                 HardwareModel::SandwichRam(spec) => Array::SandwichRam(SandwichRam::draw(spec, *shape, rng)),

@@ -30,8 +30,9 @@ pub enum Statistics {
 
 /// Reads the activations of a batch at a tap, and may change them.
 ///
-/// **Shapes**: values `[images, …shape]`; the first argument is the tap's place in [`Pass::taps`].
-pub type Touch<'a> = dyn Fn(usize, &mut [f32]) -> Touched + 'a;
+/// **Shapes**: values `[images, …shape]`; the first argument is the tap's place in [`Pass::taps`], the last says whether a gradient goes
+/// through the values.
+pub type Touch<'a> = dyn Fn(usize, &mut [f32], bool) -> Touched + 'a;
 
 /// How gradients go through what was done at a tap.
 ///
@@ -44,6 +45,20 @@ pub struct Touched {
     pub step: Option<Vec<f32>>,
 }
 
+/// Computes a layer's outputs in its place.
+///
+/// **Shapes**: inputs `[images, …shape]`.
+pub type Replace<'a> = dyn Fn(NodeId, &[f32]) -> Replacement + 'a;
+
+/// What a layer's outputs become, while the backward pass goes through the layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replacement {
+    /// The outputs, `[images, …shape]`.
+    pub outputs: Vec<f32>,
+    /// What the layer's weights are multiplied with in the backward pass, of their shape; `None` for the layer's own gradient.
+    pub weight_factors: Option<Vec<f32>>,
+}
+
 /// How the forward pass is to be made.
 pub struct Pass<'a> {
     /// Which statistics batch norms normalise by.
@@ -51,6 +66,10 @@ pub struct Pass<'a> {
     /// Parameters that layers compute with while the backward pass goes through those given: a hook that replaces a layer's forward
     /// pass only. By their places in [`Parameters`].
     pub hooked: &'a BTreeMap<usize, Vec<f32>>,
+    /// Layers whose outputs something else computes.
+    pub replaced: &'a [NodeId],
+    /// What computes them.
+    pub replace: &'a Replace<'a>,
     /// Where activations are touched.
     pub taps: &'a [Tap],
     /// What is done there.
@@ -63,7 +82,15 @@ impl Pass<'_> {
     /// Nothing but the network's own arithmetic.
     pub fn plain(statistics: Statistics) -> Pass<'static> {
         static NONE: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
-        Pass { statistics, hooked: &NONE, taps: &[], touch: &|_, _| Touched::default(), observed: &[] }
+        Pass {
+            statistics,
+            hooked: &NONE,
+            replaced: &[],
+            replace: &|_, _| Replacement { outputs: Vec::new(), weight_factors: None },
+            taps: &[],
+            touch: &|_, _, _| Touched::default(),
+            observed: &[],
+        }
     }
 }
 
@@ -184,9 +211,11 @@ impl Differentiable {
             if wanted { leaf.require_grad() } else { leaf }
         });
         let (leaves, steps) = (leaves.collect(), vec![None; pass.taps.len()]);
-        let mut run = Run { function: self, pass, leaves, steps, values: Vec::new(), moments: Vec::new() };
+        let (values, tracked, moments) = (Vec::new(), Vec::new(), Vec::new());
+        let mut run = Run { function: self, pass, leaves, steps, values, tracked, moments };
         for id in (0..self.network.nodes().len()).map(NodeId) {
             let value = if id.0 == 0 { input.clone() } else { run.node(id) };
+            run.track(id, wanted);
             let value = run.touch(Tap::output(id), value);
             run.values.push(value);
         }
@@ -220,6 +249,8 @@ struct Run<'a> {
     steps: Vec<Option<Tensor<1>>>,
     /// The outputs of the nodes so far.
     values: Vec<Tensor<2>>,
+    /// Whether a gradient goes through them.
+    tracked: Vec<bool>,
     moments: Vec<BatchMoments>,
 }
 
@@ -234,7 +265,18 @@ impl Run<'_> {
             *first = self.touch(Tap::input(id), first.clone());
         }
         let parameters = &self.function.parameters[id.0];
-        let own = parameters.iter().map(|&parameter| self.leaves[parameter].clone()).collect();
+        let mut own: Vec<Tensor<1>> =
+            parameters.iter().map(|&parameter| self.leaves[parameter].clone()).collect();
+        if self.pass.replaced.contains(&id) {
+            let images = inputs[0].dims()[0];
+            let seen = generic::host(inputs[0].clone().detach());
+            let Replacement { outputs, weight_factors } = (self.pass.replace)(id, &seen);
+            if let Some(factors) = weight_factors {
+                own[0] = own[0].clone() * self.function.vector(factors);
+            }
+            let clean = self.operator(id, inputs, own);
+            return generic::replace(clean, self.function.upload(outputs, images));
+        }
         let clean = self.operator(id, inputs.clone(), own);
         if parameters.iter().all(|parameter| !self.pass.hooked.contains_key(parameter)) {
             return clean;
@@ -250,13 +292,25 @@ impl Run<'_> {
         generic::replace(clean, struck.detach())
     }
 
+    /// Notes whether a gradient goes through a node's output.
+    fn track(&mut self, id: NodeId, wanted: &[bool]) {
+        let inputs = &self.function.network.node(id).inputs;
+        let of_inputs = inputs.iter().any(|input| self.tracked[input.0]);
+        let of_parameters = self.function.parameters[id.0].iter().any(|&parameter| wanted[parameter]);
+        self.tracked.push(of_inputs || of_parameters);
+    }
+
     /// Does what is to be done at a tap.
     fn touch(&mut self, tap: Tap, value: Tensor<2>) -> Tensor<2> {
         let (function, mut value) = (self.function, value);
         for (place, _) in self.pass.taps.iter().enumerate().filter(|(_, at)| **at == tap) {
             let [images, width] = value.dims();
             let mut values = generic::host(value.clone().detach());
-            let Touched { factors, step } = (self.pass.touch)(place, &mut values);
+            let source = match tap.side {
+                TapSide::Output => tap.node,
+                TapSide::Input => function.network.node(tap.node).inputs[0],
+            };
+            let Touched { factors, step } = (self.pass.touch)(place, &mut values, self.tracked[source.0]);
             let mut seen = match factors {
                 Some(factors) => value * function.upload(factors, images),
                 None => value,
@@ -265,6 +319,7 @@ impl Run<'_> {
                 let change = function.vector(vec![0.0]).require_grad();
                 seen = seen + function.upload(derivatives, images) * change.clone().reshape([1, 1]);
                 self.steps[place] = Some(change);
+                self.tracked[source.0] = true;
             }
             debug_assert_eq!(values.len(), images * width, "a touch keeps the number of values");
             value = generic::replace(seen, function.upload(values, images));

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use temper_core::fault::FaultSpec;
+use temper_core::hardware::HardwareSpec;
 use temper_core::memory::{Layers, StorageSpec};
 
 use super::{RecipeError, is_default};
 use crate::augmentation::AugmentationSpec;
 use crate::optimizer::OptimizerSpec;
 use crate::schedule::ScheduleSpec;
+use crate::stored::Moment;
 
 /// One `[[phase]]`: so many epochs in the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +58,13 @@ pub struct PhaseSpec {
     /// What strikes the network in the forward pass, as in a campaign.
     #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultSpec>,
-    /// How often permanent faults are drawn.
+    /// Which layers lie on analog hardware, whose arithmetic replaces theirs in the forward pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardware: Vec<HardwareSpec>,
+    /// The chip's seed; another for each phase, by the recipe's seed, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<u64>,
+    /// How often permanent faults and chips are drawn.
     #[serde(default, skip_serializing_if = "is_default")]
     pub fault_draws: FaultDraws,
     /// Which arithmetic gradients go through.
@@ -141,7 +149,7 @@ impl Default for ActivationRanges {
     }
 }
 
-/// How often permanent faults are drawn.
+/// How often permanent faults and chips are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultDraws {
@@ -152,6 +160,17 @@ pub enum FaultDraws {
     Epoch,
     /// Anew for every batch.
     Batch,
+}
+
+impl FaultDraws {
+    /// The place in a training for which a step's permanent faults and chip are drawn.
+    pub fn of(self, moment: Moment) -> Moment {
+        match self {
+            Self::Phase => Moment { epoch: 0, batch: 0, ..moment },
+            Self::Epoch => Moment { batch: 0, ..moment },
+            Self::Batch => moment,
+        }
+    }
 }
 
 /// Which arithmetic gradients go through.
@@ -173,7 +192,7 @@ impl PhaseSpec {
 
     /// Whether the forward pass computes with anything but the parameters as they are.
     pub fn suffers(&self) -> bool {
-        !self.storage.is_empty() || !self.faults.is_empty()
+        !self.storage.is_empty() || !self.faults.is_empty() || !self.hardware.is_empty()
     }
 
     /// Checks what can be checked without data and network.

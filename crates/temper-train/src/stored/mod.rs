@@ -1,6 +1,7 @@
 //! The network as a phase stores and strikes it: what the forward pass computes with, in the code words of `temper-core`.
 
-mod chip;
+mod deployed;
+mod hardware;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -13,15 +14,17 @@ use temper_core::execution::{Program, Tap, TapId, Workspace};
 use temper_core::fault::{
     Damage, Fault, FaultError, FaultSite, Lifetime, Number, changes, strike_activations,
 };
+use temper_core::hardware::HardwareError;
 use temper_core::memory::{Class, Layers, Memory, Part, StorageError, StorageSpec, StoredTensor, TensorId};
-use temper_core::network::Network;
+use temper_core::network::{Network, NodeId};
 use temper_core::number::{Codec, NumberFormat, RangeRule, Scheme};
 use thiserror::Error;
 
-use crate::differentiable::{Parameters, Touched};
+use crate::differentiable::{Parameters, Replacement, Touched};
 use crate::recipe::{FaultDraws, FaultGradient, PhaseSpec};
 use crate::stream::stream;
-pub use chip::Chip;
+pub use deployed::Deployed;
+use hardware::{PhaseHardware, StepHardware};
 use ranges::{Range, Ranges, StepOf, through_learned_step};
 
 /// Why a phase's storage or faults do not fit the network.
@@ -37,6 +40,14 @@ pub enum StoredError {
         number: usize,
         /// What is wrong with it.
         source: FaultError,
+    },
+    /// An entry of the hardware.
+    #[error("hardware {number}")]
+    Hardware {
+        /// Which entry, from 1.
+        number: usize,
+        /// What is wrong with it.
+        source: HardwareError,
     },
 }
 
@@ -59,6 +70,7 @@ pub struct Stored {
     draws: FaultDraws,
     gradient: FaultGradient,
     ranges: Ranges,
+    hardware: PhaseHardware,
 }
 
 /// What the forward pass of one step computes with.
@@ -70,6 +82,7 @@ pub struct Held {
     buffers: Mutex<Buffers>,
     /// The struck activations: the same of all images, or those of each.
     sites: Vec<Vec<FaultSite>>,
+    hardware: StepHardware,
 }
 
 /// What a step stores, and the ranges that it has found for activations, by tap.
@@ -98,7 +111,8 @@ impl Stored {
         }
         let ranges = Ranges::new(phase.activation_ranges, memory.taps().len());
         let (draws, gradient) = (phase.fault_draws, phase.fault_gradient);
-        Ok(Self { seed, memory, faults, draws, gradient, ranges })
+        let hardware = PhaseHardware::new(seed, network, &memory, phase)?;
+        Ok(Self { seed, memory, faults, draws, gradient, ranges, hardware })
     }
 
     /// Where activations are stored or struck.
@@ -179,17 +193,12 @@ impl Stored {
         }
         let sites = self.activation_sites(&permanent, moment, images);
         let buffers = Mutex::new(Buffers { memory, found: vec![None; self.taps().len()] });
-        Held { values: stored, hooked, buffers, sites }
+        Held { values: stored, hooked, buffers, sites, hardware: self.hardware.step(moment, images) }
     }
 
     /// The sites that stay for the whole step: those of the chip, and what is drawn anew in parameters, once a batch.
     fn permanent(&self, moment: Moment) -> Vec<FaultSite> {
-        let (epoch, batch) = match self.draws {
-            FaultDraws::Phase => (0, 0),
-            FaultDraws::Epoch => (moment.epoch, 0),
-            FaultDraws::Batch => (moment.epoch, moment.batch),
-        };
-        let chip = Moment { epoch, batch, ..moment };
+        let chip = self.draws.of(moment);
         let mut sites = Vec::new();
         for (i, fault) in self.faults.iter().enumerate() {
             let lasts = fault.lifetime() == Lifetime::Permanent;
@@ -231,23 +240,25 @@ impl Stored {
 
     /// What an activation tap does to a batch in training: its range follows, values become what their code words mean, faults strike.
     /// The gradients of values are multiplied with zero where they are beyond their range, and, where gradients go through faults, with
-    /// what these leave of a small change.
+    /// what these leave of a small change. Those factors are left out where no gradient goes through the values, as `tracked` says.
     ///
     /// **Shapes**: values `[images, …shape]`.
-    pub fn touch(&self, held: &Held, tap: usize, values: &mut [f32]) -> Touched {
+    pub fn touch(&self, held: &Held, tap: usize, values: &mut [f32], tracked: bool) -> Touched {
         let mut buffers = held.buffers();
         let Buffers { memory, found } = &mut *buffers;
         let id = memory.at_tap(TapId(tap));
-        if memory.tensor(id).format.needs_range() {
+        if has_free_range(memory.tensor(id)) {
             let range = self.ranges.of_batch(tap, &step_of(memory, tap), values);
             memory.set_range(id, range);
             found[tap] = Some(range);
         }
-        let mut touched = self.store(memory.tensor(id), values);
+        let mut touched = self.store(memory.tensor(id), values, tracked);
         if held.sites.iter().flatten().any(|site| site.tensor == id) {
             let factors = match self.gradient {
-                FaultGradient::Faulty => Some(touched.factors.get_or_insert_with(|| vec![1.0; values.len()])),
-                FaultGradient::Clean => None,
+                FaultGradient::Faulty if tracked => {
+                    Some(touched.factors.get_or_insert_with(|| vec![1.0; values.len()]))
+                }
+                _ => None,
             };
             strike_images(memory, id, &held.sites, values, factors);
         }
@@ -255,11 +266,12 @@ impl Stored {
     }
 
     /// Makes the values of a batch what their code words mean.
-    fn store(&self, tensor: &StoredTensor, values: &mut [f32]) -> Touched {
-        if tensor.format == NumberFormat::F32 {
+    fn store(&self, tensor: &StoredTensor, values: &mut [f32], tracked: bool) -> Touched {
+        let is_learned = self.learns(tensor);
+        if !(tracked || is_learned) || tensor.format == NumberFormat::F32 {
+            values.chunks_exact_mut(tensor.values()).for_each(|image| tensor.codec().store(image));
             return Touched::default();
         }
-        let is_learned = self.learns(tensor);
         let (mut factors, mut step) = (Vec::with_capacity(values.len()), Vec::new());
         for image in values.chunks_exact_mut(tensor.values()) {
             let before = image.to_vec();
@@ -285,8 +297,22 @@ impl Stored {
     }
 
     /// The network as this phase's chip holds it, ready to run without training: the chip of `moment`.
-    pub fn chip(&self, network: Network, moment: Moment) -> Chip {
-        Chip::new(self.memory_of(network), self.permanent(moment))
+    pub fn deployed(&self, network: Network, moment: Moment) -> Deployed {
+        let hardware = |memory: &Memory, values: &[Vec<f32>]| self.hardware.deployed(memory, values, moment);
+        Deployed::new(self.memory_of(network), self.permanent(moment), hardware)
+    }
+
+    /// The layers that lie on hardware.
+    pub fn on_hardware(&self) -> &[NodeId] {
+        self.hardware.nodes()
+    }
+
+    /// What hardware makes of a layer's inputs in a step.
+    ///
+    /// **Shapes**: `inputs` `[images, …shape]`.
+    pub fn replace(&self, held: &Held, node: NodeId, inputs: &[f32]) -> Replacement {
+        let value = |place: usize| held.hooked.get(&place).unwrap_or(&held.values[place]).as_slice();
+        self.hardware.replace(&held.hardware, node, &held.buffers().memory, value, inputs)
     }
 
     /// Finds the ranges that are not known yet from the first `images` of `inputs`, each with those before it in place.

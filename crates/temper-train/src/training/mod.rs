@@ -30,7 +30,7 @@ pub use verdict::{Verdict, judge};
 
 use crate::differentiable::{Differentiable, Parameters};
 use crate::recipe::{PhaseSpec, StartFrom};
-use crate::stored::{Chip, Moment};
+use crate::stored::{Deployed, Moment};
 use folder::Kept;
 use phase::Phase;
 use record::weight_statistics;
@@ -164,7 +164,7 @@ impl<'a> Training<'a> {
         let images = self.prepared.train.len().min(CALIBRATION_IMAGES);
         let inputs = self.inputs(&self.prepared.train);
         self.phase.stored.calibrate(self.network(), &inputs, images);
-        let accuracy = self.measure(&self.chip(), self.prepared.choosing()).1;
+        let accuracy = self.measure(&self.deployed(), self.prepared.choosing()).1;
         let is_restored = self.phase.stored.set_ranges(&found);
         debug_assert!(is_restored, "they were there before");
         accuracy
@@ -206,9 +206,9 @@ impl<'a> Training<'a> {
     fn end_epoch(&mut self, folder: &Folder) -> Result<EpochRecord, TrainError> {
         let began = Instant::now();
         let epoch_of_phase = self.epoch_of_phase();
-        let chip = self.chip();
-        let (test_loss, test_accuracy) = self.measure(&chip, &self.prepared.test);
-        let validation = self.prepared.validation.as_ref().map(|images| self.measure(&chip, images));
+        let deployed = self.deployed();
+        let (test_loss, test_accuracy) = self.measure(&deployed, &self.prepared.test);
+        let validation = self.prepared.validation.as_ref().map(|images| self.measure(&deployed, images));
         let (weights, layers) = weight_statistics(&self.parameters);
         let Progress { epochs, images, loss, correct, seconds, .. } = self.progress;
         let mut record = EpochRecord {
@@ -225,7 +225,7 @@ impl<'a> Training<'a> {
             seconds: 0.0,
             weights,
             layers,
-            activations: self.sparsity(&chip),
+            activations: self.sparsity(&deployed),
         };
         let (loss, accuracy) = validation.unwrap_or((test_loss, test_accuracy));
         self.phase.after_epoch(epoch_of_phase, self.spec().schedule.metric(loss, accuracy));
@@ -289,8 +289,8 @@ impl<'a> Training<'a> {
     }
 
     /// The network on the phase's chip, as it is now.
-    fn chip(&self) -> Chip {
-        self.phase.stored.chip(self.network(), self.moment(0))
+    fn deployed(&self) -> Deployed {
+        self.phase.stored.deployed(self.network(), self.moment(0))
     }
 
     /// The place of a step of the current epoch.
@@ -299,8 +299,8 @@ impl<'a> Training<'a> {
     }
 
     /// Mean cross-entropy and accuracy.
-    fn measure(&self, chip: &Chip, data: &Dataset) -> (f64, f64) {
-        let logits = chip.logits(&self.inputs(data));
+    fn measure(&self, deployed: &Deployed, data: &Dataset) -> (f64, f64) {
+        let logits = deployed.logits(&self.inputs(data));
         let classes = logits.len() / data.len();
         let loss = |(logits, &label): (&[f32], &u8)| cross_entropy(logits, usize::from(label));
         let sum: f64 = logits.chunks_exact(classes).zip(data.labels()).map(loss).sum();
@@ -309,13 +309,13 @@ impl<'a> Training<'a> {
     }
 
     /// How sparse the outputs of all nonlinearities are, on the first test images.
-    fn sparsity(&self, chip: &Chip) -> Vec<ActivationStatistics> {
+    fn sparsity(&self, deployed: &Deployed) -> Vec<ActivationStatistics> {
         let network = &self.prepared.network;
         let is_nonlinear = |op: &Op| matches!(op, Op::Relu | Op::Clip { .. } | Op::LeakyRelu { .. });
         let nodes = (0..network.nodes().len()).map(NodeId);
         let nodes: Vec<NodeId> = nodes.filter(|&id| is_nonlinear(&network.node(id).op)).collect();
         let images = self.prepared.test.len().min(SPARSITY_IMAGES);
-        let shares = chip.zero_shares(&self.inputs(&self.prepared.test), images, &nodes);
+        let shares = deployed.zero_shares(&self.inputs(&self.prepared.test), images, &nodes);
         let named = nodes.into_iter().zip(shares);
         named
             .map(|(id, zero_share)| ActivationStatistics { node: network.node(id).name.clone(), zero_share })

@@ -73,10 +73,13 @@ impl Training<'_> {
             let pass = Pass { observed: &observed, ..Pass::plain(statistics) };
             return self.function.forward(&self.parameters.values, &self.phase.trained, input, &pass);
         };
-        let touch = |tap: usize, values: &mut [f32]| stored.touch(held, tap, values);
+        let touch = |tap: usize, values: &mut [f32], tracked: bool| stored.touch(held, tap, values, tracked);
+        let replace = |node: NodeId, inputs: &[f32]| stored.replace(held, node, inputs);
         let pass = Pass {
             statistics,
             hooked: &held.hooked,
+            replaced: stored.on_hardware(),
+            replace: &replace,
             taps: stored.taps(),
             touch: &touch,
             observed: &observed,

@@ -6,6 +6,7 @@ use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, linear};
 
 use super::array::SandwichRam;
 use super::{Mapping, Rounding, RowOffset};
+use crate::hardware::rounding;
 
 /// An array with a layer's weights in it.
 #[derive(Debug, Clone)]
@@ -199,12 +200,16 @@ impl Part {
     /// The features of this part as they reach the weights, `[positions, inputs of this part]`.
     fn gather(&self, features: &[f32], inputs: usize, step: f32, gathered: &mut Vec<f32>) {
         gathered.clear();
-        for features in features.chunks_exact(inputs) {
-            let own =
-                features[self.first..][..self.count].iter().map(|feature| (feature / step).floor() * step);
-            match &self.shared[..] {
-                [] => gathered.extend(own),
-                cells => gathered.extend(own.zip(cells).map(|(feature, cell)| feature * cell)),
+        let own = features.chunks_exact(inputs).map(|features| &features[self.first..][..self.count]);
+        own.for_each(|own| gathered.extend_from_slice(own));
+        if step > 1.0 {
+            for feature in gathered.iter_mut() {
+                *feature = rounding::floor(*feature / step) * step;
+            }
+        }
+        if !self.shared.is_empty() {
+            for features in gathered.chunks_exact_mut(self.count) {
+                features.iter_mut().zip(&self.shared).for_each(|(feature, cell)| *feature *= cell);
             }
         }
     }
@@ -249,8 +254,8 @@ impl Row {
     fn read(self, change: f32, rounding: Rounding) -> f32 {
         let width = (self.start + change).max(0.0) / self.quantiser;
         let read = match rounding {
-            Rounding::Floor => width.floor(),
-            Rounding::Nearest => width.round_ties_even(),
+            Rounding::Floor => rounding::floor(width),
+            Rounding::Nearest => rounding::nearest(width),
             Rounding::None => width,
         };
         read - self.zero

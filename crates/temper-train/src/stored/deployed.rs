@@ -3,28 +3,41 @@
 use temper_core::data::Inputs;
 use temper_core::execution::{Program, TapId, Weights, Workspace, logits_with};
 use temper_core::fault::{Change, FaultSite, changes, strike, strike_activations};
+use temper_core::hardware::{Mounted, Noise};
 use temper_core::memory::Memory;
 use temper_core::network::{Network, NodeId};
 
+use crate::differentiable::Parameters;
+
 /// A network on one chip, ready to run.
-pub struct Chip {
+pub struct Deployed {
     memory: Memory,
     program: Program,
     weights: Weights,
     changes: Vec<Change>,
+    /// The layers on hardware, and the noise of their operations.
+    hardware: (Vec<Mounted>, Noise),
     /// The struck activations.
     sites: Vec<FaultSite>,
 }
 
-impl Chip {
-    /// The network that lies in `memory`, struck at `sites`.
-    pub(super) fn new(memory: Memory, sites: Vec<FaultSite>) -> Self {
-        let (program, mut weights) = Program::compile(memory.network(), &[], memory.taps());
+impl Deployed {
+    /// The network that lies in `memory`, struck at `sites`; `hardware` puts the layers with these parameters on a chip.
+    pub(super) fn new(
+        memory: Memory,
+        sites: Vec<FaultSite>,
+        hardware: impl FnOnce(&Memory, &[Vec<f32>]) -> (Vec<Mounted>, Noise),
+    ) -> Self {
         let changes = changes(&memory, &sites);
-        strike(&changes, &mut weights);
+        let mut values = Parameters::of(memory.network()).values;
+        for change in &changes {
+            values[change.parameter.0][change.index] = change.value;
+        }
+        let hardware = hardware(&memory, &values);
+        let (program, weights) = compile(&memory, &[], &changes, &hardware);
         let is_activation = |site: &FaultSite| memory.tensor(site.tensor).tap().is_some();
         let sites = sites.into_iter().filter(is_activation).collect();
-        Self { memory, program, weights, changes, sites }
+        Self { memory, program, weights, changes, hardware, sites }
     }
 
     /// The network's outputs for all inputs, computed on the current rayon pool. Faults that are drawn anew for every inference are
@@ -38,8 +51,7 @@ impl Chip {
 
     /// The share of exact zeros in the outputs of nodes, over the first `images` inputs.
     pub fn zero_shares(&self, inputs: &Inputs<'_>, images: usize, nodes: &[NodeId]) -> Vec<f64> {
-        let (program, mut weights) = Program::compile(self.memory.network(), nodes, self.memory.taps());
-        strike(&self.changes, &mut weights);
+        let (program, weights) = compile(&self.memory, nodes, &self.changes, &self.hardware);
         let mut workspace = Workspace::recording(&program);
         inputs.fill(0..images, workspace.input_mut(&program, images));
         program.run_with(&weights, &mut workspace, &mut |tap, values| self.touch(tap, values));
@@ -65,4 +77,18 @@ impl Chip {
     pub fn network(&self) -> &Network {
         self.memory.network()
     }
+}
+
+/// The network that lies in `memory`, with changed parameters, and layers on hardware.
+fn compile(
+    memory: &Memory,
+    observed: &[NodeId],
+    changes: &[Change],
+    (mounted, noise): &(Vec<Mounted>, Noise),
+) -> (Program, Weights) {
+    let (mounted, noise) = (mounted.clone(), Some(*noise));
+    let (program, mut weights) =
+        Program::compile_on_chip(memory.network(), observed, memory.taps(), mounted, noise);
+    strike(changes, &mut weights);
+    (program, weights)
 }
