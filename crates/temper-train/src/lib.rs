@@ -2,6 +2,7 @@
 //!
 //! - [`recipe`]: a [`RecipeSpec`](recipe::RecipeSpec) is a training as the user writes it.
 //! - [`training`]: a run: epochs, records, checkpoints, and what became of it.
+//! - [`study`]: a network trained, put on chips of analog hardware, and repaired on each of them.
 //! - [`stored`]: the network as a phase stores and strikes it, in the code words of `temper-core`.
 //! - [`differentiable`]: a network as a differentiable function of its parameters, on Burn.
 //! - [`optimizer`], [`schedule`], [`initialise()`], [`Batches`], [`AugmentationSpec`]: plain arithmetic on slices, with PyTorch's
@@ -18,6 +19,7 @@ pub mod recipe;
 pub mod schedule;
 pub mod stored;
 mod stream;
+pub mod study;
 pub mod training;
 
 pub use augmentation::AugmentationSpec;

@@ -8,7 +8,7 @@ use temper_core::Tensor;
 use temper_core::network::Network;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
 use temper_train::device;
-use temper_train::differentiable::{Differentiable, Parameters, Pass, Statistics};
+use temper_train::differentiable::{BATCH_NORM_MOMENTUM, Differentiable, Parameters, Pass, Statistics};
 use temper_train::recipe::RecipeSpec;
 use temper_train::stored::{Moment, Stored};
 
@@ -88,7 +88,7 @@ fn check(name: &str, architecture: &Architecture, differentiable: &dyn Fn(&Netwo
     }
     assert_eq!(compared, reference.under("gradient.").count());
 
-    parameters.follow(&forward.moments);
+    parameters.follow(&forward.moments, BATCH_NORM_MOMENTUM);
     for (path, (_, expected)) in reference.under("after.") {
         let place =
             parameters.infos().iter().position(|info| info.path == path).expect("the same statistics");

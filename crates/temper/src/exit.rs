@@ -46,6 +46,11 @@ pub(crate) struct StoppedTraining {
     pub(crate) all: usize,
 }
 
+/// A study was stopped before its end.
+#[derive(Debug, Error)]
+#[error("stopped before the end; the same command goes on from there")]
+pub(crate) struct StoppedStudy;
+
 /// A campaign is not complete, and a verdict on part of it was not asked for.
 #[derive(Debug, Error)]
 #[error(
@@ -93,7 +98,11 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(DONE);
     }
     eprintln!("error: {error:#}");
-    let code = if error.is::<Incomplete>() || error.is::<Unfinished>() || error.is::<StoppedTraining>() {
+    let is_incomplete = error.is::<Incomplete>()
+        || error.is::<Unfinished>()
+        || error.is::<StoppedTraining>()
+        || error.is::<StoppedStudy>();
+    let code = if is_incomplete {
         INCOMPLETE
     } else if error.is::<NotMet>() {
         NOT_MET

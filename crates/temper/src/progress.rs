@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use temper_core::campaign::Observer;
 use temper_train::recipe::PhaseSpec;
+use temper_train::study::{Study, StudyCondition, StudyObserver, StudyRecord};
 use temper_train::training::EpochRecord;
 
 use crate::output::table::grouped;
@@ -105,6 +106,51 @@ impl temper_train::training::Observer for Epochs {
             );
         });
         self.bar.reset();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        CANCELLED.load(Ordering::SeqCst)
+    }
+}
+
+/// The bars of a study: one for each epoch of the golden network, then one for all epochs on chips, and a line for each thing measured.
+pub(crate) struct Chips {
+    golden: Epochs,
+    bar: ProgressBar,
+}
+
+impl Chips {
+    /// Bars for a study; drawn only if standard error is a terminal.
+    pub(crate) fn new(study: &Study) -> Self {
+        let golden = Epochs::new(study.spec().golden.epochs(), study.golden().train.len());
+        let template = "{msg} {wide_bar} {pos}/{len} epochs, {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is sound");
+        let bar = ProgressBar::new(study.epochs() as u64).with_style(style).with_message("on chips");
+        Self { golden, bar }
+    }
+
+    /// Takes the bars off the screen.
+    pub(crate) fn finish(&self) {
+        self.golden.finish();
+        self.bar.finish_and_clear();
+    }
+}
+
+impl StudyObserver for Chips {
+    fn golden(&self) -> &dyn temper_train::training::Observer {
+        &self.golden
+    }
+
+    fn epoch(&self) {
+        self.golden.finish();
+        self.bar.inc(1);
+    }
+
+    fn recorded(&self, condition: &StudyCondition, record: &StudyRecord) {
+        self.golden.finish();
+        let StudyRecord { chip, repair, accuracy, .. } = record;
+        let label = &condition.label;
+        self.bar.suspend(|| eprintln!("chip {chip:>3}  {repair:<22}  accuracy {accuracy:.4}  {label}"));
     }
 
     fn is_cancelled(&self) -> bool {

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Gradients as Recorded, Int, Tensor, TensorData};
 use temper_core::execution::{Tap, TapSide};
 use temper_core::network::{Network, NodeId, Op};
 
-pub use parameters::{ParameterInfo, Parameters};
+pub use parameters::{BATCH_NORM_MOMENTUM, ParameterInfo, Parameters};
 
 use generic::Function;
 

@@ -8,7 +8,7 @@ use temper_core::network::{Network, NodeId, ParameterKind};
 use super::BatchMoments;
 
 /// Share of the batch in batch norms' running statistics: `PyTorch`'s default.
-const BATCH_NORM_MOMENTUM: f32 = 0.1;
+pub const BATCH_NORM_MOMENTUM: f32 = 0.1;
 
 /// What is known of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Parameters {
     }
 
     /// Lets running statistics follow what batch norms saw: by a tenth, `PyTorch`'s default; variances without bias, as it keeps them.
-    pub fn follow(&mut self, moments: &[BatchMoments]) {
+    pub fn follow(&mut self, moments: &[BatchMoments], momentum: f32) {
         for (info, values) in self.infos.iter().zip(&mut self.values).filter(|(info, _)| info.is_statistic())
         {
             let Some(seen) = moments.iter().find(|seen| seen.node == info.node) else { continue };
@@ -70,7 +70,7 @@ impl Parameters {
             let is_mean = info.path.ends_with(".running_mean");
             let (new, factor) = if is_mean { (&seen.mean, 1.0) } else { (&seen.variance, unbiased) };
             for (running, new) in values.iter_mut().zip(new) {
-                *running = (1.0 - BATCH_NORM_MOMENTUM) * *running + BATCH_NORM_MOMENTUM * (new * factor);
+                *running = (1.0 - momentum) * *running + momentum * (new * factor);
             }
         }
     }

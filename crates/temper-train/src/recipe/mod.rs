@@ -87,7 +87,7 @@ impl RecipeSpec {
     }
 
     /// Checks what can be checked without data and network.
-    fn check(&self) -> Result<(), RecipeError> {
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
         if self.phases.is_empty() {
             return Err(RecipeError::value("[[phase]]", "expected at least one, found none"));
         }

@@ -196,7 +196,7 @@ impl PhaseSpec {
     }
 
     /// Checks what can be checked without data and network.
-    pub(super) fn check(&self, number: usize) -> Result<(), RecipeError> {
+    pub(crate) fn check(&self, number: usize) -> Result<(), RecipeError> {
         let place = |field: &str| format!("phase {number}, {field}");
         let inside = |table| move |error| RecipeError::field(number, table, error);
         if !(1..=MAX_EPOCHS).contains(&self.epochs) {

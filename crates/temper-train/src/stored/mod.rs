@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Neg;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use burn::tensor::Tensor;
 use rand::Rng;
 use temper_core::data::Inputs;
 use temper_core::execution::{Program, Tap, TapId, Workspace};
@@ -20,7 +21,7 @@ use temper_core::network::{Network, NodeId};
 use temper_core::number::{Codec, NumberFormat, RangeRule, Scheme};
 use thiserror::Error;
 
-use crate::differentiable::{Parameters, Replacement, Touched};
+use crate::differentiable::{Differentiable, Forward, Parameters, Pass, Replacement, Statistics, Touched};
 use crate::recipe::{FaultDraws, FaultGradient, PhaseSpec};
 use crate::stream::stream;
 pub use deployed::Deployed;
@@ -302,15 +303,32 @@ impl Stored {
         Deployed::new(self.memory_of(network), self.permanent(moment), hardware)
     }
 
-    /// The layers that lie on hardware.
-    pub fn on_hardware(&self) -> &[NodeId] {
-        self.hardware.nodes()
+    /// Runs a step's batch forwards, as stored, struck, and on hardware. `wanted` says which parameters get gradients.
+    ///
+    /// **Shapes**: `input` `[images, …input shape]`.
+    pub fn forward(
+        &self,
+        function: &Differentiable,
+        held: &Held,
+        wanted: &[bool],
+        input: &Tensor<2>,
+        statistics: Statistics,
+        observed: &[NodeId],
+    ) -> Forward {
+        let pass = Pass {
+            statistics,
+            hooked: &held.hooked,
+            replaced: self.hardware.nodes(),
+            replace: &|node, inputs| self.replace(held, node, inputs),
+            taps: self.taps(),
+            touch: &|tap, values, tracked| self.touch(held, tap, values, tracked),
+            observed,
+        };
+        function.forward(&held.values, wanted, input, &pass)
     }
 
     /// What hardware makes of a layer's inputs in a step.
-    ///
-    /// **Shapes**: `inputs` `[images, …shape]`.
-    pub fn replace(&self, held: &Held, node: NodeId, inputs: &[f32]) -> Replacement {
+    fn replace(&self, held: &Held, node: NodeId, inputs: &[f32]) -> Replacement {
         let value = |place: usize| held.hooked.get(&place).unwrap_or(&held.values[place]).as_slice();
         self.hardware.replace(&held.hardware, node, &held.buffers().memory, value, inputs)
     }

@@ -53,22 +53,27 @@ impl Prepared {
         program.check_classes(&self.train)?;
         self.preprocessing.bind(&self.train, self.network.input_shape())?;
         for (i, phase) in self.recipe.phases.iter().enumerate() {
-            let number = i + 1;
-            self.batches(phase).map_err(|FieldError { field, found, expected }| {
-                let reason = format!("expected {expected}, found {found}");
-                RecipeError::value(format!("phase {number}, {field}"), reason)
-            })?;
-            if let Some(augmentation) = &phase.augmentation {
-                let found = augmentation.check(self.train.shape());
-                found.map_err(|error| RecipeError::field(number, "augmentation", error))?;
-            }
-            self.trained(phase, number)?;
-            for RegularizerSpec::ActivationL1 { .. } in &phase.regularizers {
-                self.regularised(phase, number)?;
-            }
-            Stored::new(self.recipe.seed, &self.network, phase)
-                .map_err(|source| TrainError::Stored { number, source })?;
+            self.check_phase(phase, i + 1)?;
         }
+        Ok(())
+    }
+
+    /// Checks that a phase goes with data and network.
+    pub(crate) fn check_phase(&self, phase: &PhaseSpec, number: usize) -> Result<(), TrainError> {
+        self.batches(phase).map_err(|FieldError { field, found, expected }| {
+            let reason = format!("expected {expected}, found {found}");
+            RecipeError::value(format!("phase {number}, {field}"), reason)
+        })?;
+        if let Some(augmentation) = &phase.augmentation {
+            let found = augmentation.check(self.train.shape());
+            found.map_err(|error| RecipeError::field(number, "augmentation", error))?;
+        }
+        self.trained(phase, number)?;
+        for RegularizerSpec::ActivationL1 { .. } in &phase.regularizers {
+            self.regularised(phase, number)?;
+        }
+        Stored::new(self.recipe.seed, &self.network, phase)
+            .map_err(|source| TrainError::Stored { number, source })?;
         Ok(())
     }
 

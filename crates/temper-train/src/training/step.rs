@@ -7,7 +7,7 @@ use temper_core::network::NodeId;
 
 use super::phase::Phase;
 use super::{Training, count_labels};
-use crate::differentiable::{Forward, Gradients, Pass, Statistics};
+use crate::differentiable::{BATCH_NORM_MOMENTUM, Forward, Gradients, Pass, Statistics};
 use crate::recipe::StatisticsSpec;
 use crate::stored::{Held, Moment};
 use crate::stream::EpochSeed;
@@ -41,7 +41,7 @@ impl Training<'_> {
             held.pass_back(&self.parameters.values, &mut gradients.parameters);
             self.phase.stored.keep_ranges(held);
         }
-        self.parameters.follow(&forward.moments);
+        self.parameters.follow(&forward.moments, BATCH_NORM_MOMENTUM);
         self.update(moment.epoch, moment.batch, gradients);
         Step { loss, correct: count_labels(&logits, &labels) }
     }
@@ -73,18 +73,7 @@ impl Training<'_> {
             let pass = Pass { observed: &observed, ..Pass::plain(statistics) };
             return self.function.forward(&self.parameters.values, &self.phase.trained, input, &pass);
         };
-        let touch = |tap: usize, values: &mut [f32], tracked: bool| stored.touch(held, tap, values, tracked);
-        let replace = |node: NodeId, inputs: &[f32]| stored.replace(held, node, inputs);
-        let pass = Pass {
-            statistics,
-            hooked: &held.hooked,
-            replaced: stored.on_hardware(),
-            replace: &replace,
-            taps: stored.taps(),
-            touch: &touch,
-            observed: &observed,
-        };
-        self.function.forward(&held.values, &self.phase.trained, input, &pass)
+        stored.forward(&self.function, held, &self.phase.trained, input, statistics, &observed)
     }
 
     /// The loss with the phase's regularisers.

@@ -7,13 +7,14 @@ mod eval;
 mod model;
 mod model_import;
 pub(crate) mod preset;
+mod study;
 pub(crate) mod train;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
 
@@ -44,7 +45,7 @@ enum Command {
     Train(train::TrainArgs),
     /// List and show built-in campaigns, with their sources
     Preset(preset::PresetArgs),
-    /// Run a whole built-in experiment
+    /// Run a whole experiment: the quickstart, or a study of chips and repairs
     Run(RunArgs),
     /// Print a completion script for a shell
     Completions {
@@ -55,19 +56,32 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// The experiment
-    experiment: Experiment,
-    /// Folder for the results
-    #[arg(short, long, value_name = "DIR", default_value = "temper-quickstart")]
-    output: PathBuf,
+    /// `quickstart`: a small network learns to read the built-in handwritten digits and is struck by bit flips, no files needed, seconds;
+    /// `preset:NAME`: a built-in study (see `temper preset list`); or a study's file (see docs/study-reference.md)
+    #[arg(value_name = "quickstart | preset:NAME | FILE")]
+    experiment: String,
+    /// Folder for the results; the same experiment in the same folder goes on where it was stopped [default: temper-NAME]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", help = data_dir::DATA_DIR_HELP)]
+    data_dir: Option<PathBuf>,
+    /// Print a study's summary as JSON instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     threads: Threads,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Experiment {
-    /// A small network learns to read the built-in handwritten digits and is struck by bit flips: no files needed, seconds
-    Quickstart,
+impl RunArgs {
+    fn run(&self, out: &mut (dyn Write + Send)) -> Result<()> {
+        let name = Path::new(self.experiment.trim_start_matches("preset:")).file_stem().unwrap_or_default();
+        let output = self.output.clone().unwrap_or_else(|| format!("temper-{}", name.display()).into());
+        if self.experiment == "quickstart" {
+            return self.threads.install(|| quickstart::run(&output, out))?;
+        }
+        let data_dir = self.data_dir.as_deref();
+        self.threads.install(|| study::run(&self.experiment, &output, data_dir, self.json, out))?
+    }
 }
 
 /// How many threads compute. Results do not depend on it.
@@ -97,9 +111,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result
         Command::Campaign(args) => campaign::run(args, out),
         Command::Train(args) => train::run(args, out),
         Command::Preset(args) => preset::run(args, out),
-        Command::Run(RunArgs { experiment: Experiment::Quickstart, output, threads }) => {
-            threads.install(|| quickstart::run(output, out))?
-        }
+        Command::Run(args) => args.run(out),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where its output is closed early.
             let mut script = Vec::new();

@@ -1,0 +1,118 @@
+//! `temper run` of a study: a network trained, put on chips, and repaired on each.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use temper_train::device;
+use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, StudySummary};
+use temper_train::training::{Ended, TrainingResult};
+
+use super::data_dir::resolve_data_dir;
+use super::{preset, print_json};
+use crate::exit::StoppedStudy;
+use crate::output::table::Table;
+use crate::progress::{Chips, stop_on_ctrl_c};
+
+/// The confidence level of intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// What names a built-in study.
+const PRESET: &str = "preset:";
+
+/// Runs the study that `source` names: a file, or `preset:NAME`.
+pub(super) fn run(
+    source: &str,
+    output: &Path,
+    data_dir: Option<&Path>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let text = match source.strip_prefix(PRESET) {
+        Some(name) => preset::find(name)?.text.to_owned(),
+        None => fs::read_to_string(source).with_context(|| format!("cannot read the study {source}"))?,
+    };
+    let base = Path::new(source).parent().unwrap_or_else(|| "".as_ref());
+    let spec = StudySpec::parse(&text).with_context(|| source.to_owned())?;
+    let data_dir = resolve_data_dir(data_dir)?;
+    let study = Study::new(spec, base, &data_dir).with_context(|| source.to_owned())?;
+    stop_on_ctrl_c("stopping after the steps in flight");
+    let chips = Chips::new(&study);
+    let ended = study.run(output, &device::cpu(), &chips);
+    chips.finish();
+    let ended = ended?;
+    report(&study, output, json, out)?;
+    match ended {
+        Ended::Complete => Ok(()),
+        Ended::Stopped => Err(StoppedStudy.into()),
+    }
+}
+
+/// Tells what the records in a study's folder amount to.
+fn report(study: &Study, folder: &Path, json: bool, out: &mut dyn Write) -> Result<()> {
+    let Some(summary) = summary(study, folder)? else { return Ok(()) };
+    if json {
+        return print_json(&summary, out);
+    }
+    let StudySummary { golden_accuracy, yield_accuracy, repairs } = &summary;
+    writeln!(out, "golden network: test accuracy {golden_accuracy:.4}\n")?;
+    let headings = [
+        "condition",
+        "repair",
+        "chips",
+        "accuracy",
+        "95 % interval",
+        "worst",
+        "lost",
+        "recovered",
+        "good",
+        "seconds",
+    ];
+    let mut table = (2..headings.len()).fold(Table::new(&headings), Table::right);
+    for repair in repairs {
+        table.row(row(repair));
+    }
+    writeln!(
+        out,
+        "{table}\nlost: share of the golden accuracy; recovered: share of what is lost without a repair, with its 95 % interval;\n\
+         good: share of the chips with an accuracy of {yield_accuracy:.4} or more, with its 95 % interval (Clopper and Pearson)"
+    )?;
+    Ok(())
+}
+
+/// What is recorded so far; nothing, before the golden network is trained.
+pub(crate) fn summary(study: &Study, folder: &Path) -> Result<Option<StudySummary>> {
+    let golden = folder.join("golden/result.json");
+    if !golden.exists() {
+        return Ok(None);
+    }
+    let text = fs::read(&golden).with_context(|| format!("cannot read {}", golden.display()))?;
+    let result: TrainingResult =
+        serde_json::from_slice(&text).with_context(|| golden.display().to_string())?;
+    let Some(phase) = result.phases.last() else { return Ok(None) };
+    let records = StudyRecord::read_all(folder)?;
+    Ok(Some(StudySummary::new(study, phase.best_test_accuracy, &records, CONFIDENCE)))
+}
+
+fn row(repair: &RepairSummary) -> [String; 10] {
+    let interval = |(low, high): (f64, f64)| format!("{low:.4} to {high:.4}");
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let recovered = repair.recovered.filter(|_| repair.repair != Repair::Nothing);
+    let (low, high) = repair.good.clopper_pearson;
+    [
+        repair.label.clone(),
+        repair.repair.to_string(),
+        repair.accuracy.draws.to_string(),
+        format!("{:.4}", repair.accuracy.mean),
+        repair.accuracy.interval.map_or(String::new(), interval),
+        format!("{:.4}", repair.accuracy.min),
+        percent(repair.lost.mean),
+        recovered.map_or(String::new(), |ratio| match ratio.interval {
+            Some((low, high)) => format!("{:.3} ({low:.3} to {high:.3})", ratio.ratio),
+            None => format!("{:.3}", ratio.ratio),
+        }),
+        format!("{} ({} to {})", percent(repair.good.estimate), percent(low), percent(high)),
+        format!("{:.1}", repair.seconds),
+    ]
+}
