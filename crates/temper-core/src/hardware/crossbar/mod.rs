@@ -176,7 +176,9 @@ pub enum CrossbarError {
         g_max: f64,
     },
     /// More stuck devices than devices.
-    #[error("device_stuck_at_gmin_rate and device_stuck_at_gmax_rate: expected at most 1 together, found {sum}")]
+    #[error(
+        "device_stuck_at_gmin_rate and device_stuck_at_gmax_rate: expected at most 1 together, found {sum}"
+    )]
     StuckRates {
         /// The sum of the two.
         sum: f64,

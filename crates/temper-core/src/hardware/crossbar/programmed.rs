@@ -222,7 +222,9 @@ impl Array {
         if streams.is_empty() || ranges.is_empty() || matches!(self.energies, Energies::None) {
             return;
         }
-        inputs.iter_mut().for_each(|input| *input *= *input);
+        for input in inputs.iter_mut() {
+            *input *= *input;
+        }
         variances.clear();
         match &self.energies {
             Energies::None => {}
