@@ -98,7 +98,7 @@ fn programming_has_the_moments_of_its_distribution() {
 fn no_conductance_is_below_zero() {
     let programming = Programming { model: ProgrammingModel::Absolute, sigma: 0.1 };
     let spec = CrossbarSpec { g_min: 0.0, programming, ..ideal() };
-    let effective = program(&spec, [10_000, 1], &[1.0; 10_000], 3).effective_weights();
+    let effective = program(&spec, [10_000, 1], &vec![1.0; 10_000], 3).effective_weights();
     let values: Vec<f64> = effective.iter().map(|&weight| f64::from(weight)).collect();
     // The device at 1 is ten deviations from 0; the other's mean and variance are subtracted and added.
     let [mean, variance] =
