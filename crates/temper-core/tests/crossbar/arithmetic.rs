@@ -91,9 +91,9 @@ fn weights_lie_on_levels() {
 
 #[test]
 fn inputs_pass_through_their_converters() {
-    // 3 bits: codes −3 to 3. Of the largest magnitude 6, a code is 2: 6 → 3, −3 → −1.5 to the even −2, 0.9 → 0, 3.1 → 2.
+    // 3 bits: codes −3 to 3. Of the largest magnitude 6, a code is 2: 6 → 3, −3 → −1.5 to the even −2, 1 → 0.5 to the even 0, 3.1 → 2.
     let spec = CrossbarSpec { dac_bits: Some(3), ..ideal() };
-    let x = [6.0, -3.0, 0.9, 3.1];
+    let x = [6.0, -3.0, 1.0, 3.1];
     let eye: Vec<f32> = (0..16).map(|place| f32::from(u8::from(place % 5 == 0))).collect();
     assert_eq!(quiet(&spec, [4, 4], &eye, &x).0, [6.0, -4.0, 0.0, 4.0]);
     // A range of 1.5 is given: a code is 0.5, and larger inputs saturate.
