@@ -46,7 +46,7 @@ pub struct CrossbarSpec {
     /// Which weights share the magnitude *m* that is programmed as `g_max`.
     pub scaling: WeightScaling,
     /// How far a device's conductance lies from the one it was programmed to. Independent of it with 5 % of `g_max`, if absent: 2 µS of
-    /// 40 µS, as fitted to Wan et al. one second after programming (1 to 2.4 µS over the range in `CrossSim`'s `RRAMWan`, 0.3 to 2.2 µS in
+    /// 40 µS, as fitted to Wan et al. one second after programming (1.3 to 2.5 µS over the range in `CrossSim`'s `RRAMWan`, 0.3 to 2.3 µS in
     /// aihwkit's `ReRamWan2022NoiseModel`).
     pub programming: Programming,
     /// The probability that a device conducts `g_min` whatever it is programmed to; 0 (none, if absent) to 1. About a tenth of the devices of
