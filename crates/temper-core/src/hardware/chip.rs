@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 
+use super::crossbar::Crossbar;
 use super::sandwich_ram::SandwichRam;
 use crate::network::NodeId;
 
@@ -31,6 +32,8 @@ pub struct ChipLayer {
 pub enum Array {
     /// An array that adds up by the widths of pulses.
     SandwichRam(SandwichRam),
+    /// A resistive crossbar of differential pairs.
+    Crossbar(Crossbar),
 }
 
 /// Where the noise of an inference comes from: a seed that says which inference of an image it is.

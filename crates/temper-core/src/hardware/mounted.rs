@@ -4,6 +4,7 @@ use rand::Rng;
 use temper_kernels::ConvShape;
 
 use super::chip::{Array, ChipLayer};
+use super::crossbar::ProgrammedCrossbar;
 use super::rounding;
 use super::sandwich_ram::{AdderBuffers, Adders};
 use crate::memory::Memory;
@@ -28,6 +29,18 @@ pub struct Mounted {
 #[derive(Debug, Clone)]
 enum Product {
     SandwichRam(Binary),
+    Crossbar(ProgrammedCrossbar),
+}
+
+/// A layer's weights as gradients see them that go through a device's arithmetic.
+///
+/// **Shapes**: as the layer's parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SeenWeights {
+    /// The weights times these.
+    Scaled(Vec<f32>),
+    /// The weights plus these: what programming makes of a weight is left aside.
+    Shifted(Vec<f32>),
 }
 
 /// Weights of one bit and unsigned features, around an array that adds features up by signs.
@@ -72,19 +85,16 @@ impl Mounted {
                 let inputs = memory.stored_inputs(node).expect("its inputs are stored as small integers");
                 let features = memory.tensor(inputs.inputs).codec().signed_grids();
                 let features = features.expect("unsigned integers are small integers")[0];
-                Product::SandwichRam(Binary::new(
-                    Adders::new(array.clone(), weights),
-                    weights,
-                    &grids,
-                    features,
-                ))
+                let adders = Adders::new(array.clone(), weights);
+                Product::SandwichRam(Binary::new(adders, weights, &grids, features))
             }
+            Array::Crossbar(array) => Product::Crossbar(ProgrammedCrossbar::new(array.clone(), weights)),
         };
         Self { node, product, unfold }
     }
 
-    /// The sums of a batch as values, without what the layer adds to them, and how many pulses had vanished. `streams` are the random
-    /// streams of noise, one for each image; none for operations without noise.
+    /// The sums of a batch as values, without what the layer adds to them, and how many readings were beyond what the device can read: of
+    /// pulses that had vanished, by converters that were saturated. `streams` are the random streams of noise, one for each image; none for operations without noise.
     ///
     /// **Shapes**: `inputs` `[images, …]`, on the grid of the stored inputs; `outputs` `[images, outputs, …]`.
     pub fn run<R: Rng>(
@@ -95,36 +105,53 @@ impl Mounted {
         streams: &mut [R],
         scratch: &mut HardwareScratch,
     ) -> u64 {
-        match (&self.product, &self.unfold) {
-            (Product::SandwichRam(binary), Unfold::Nothing) => binary.run(inputs, outputs, streams, scratch),
-            (Product::SandwichRam(binary), Unfold::Windows(shape)) => {
-                let [rows, columns] = shape.output();
-                let mut sums = std::mem::take(&mut scratch.sums);
-                let mut unfolded = std::mem::take(&mut scratch.unfolded);
-                sums.resize(shape.out_channels * rows * columns, 0.0);
-                let per_image = inputs.len() / images;
-                let mut vanished = 0;
-                for (image, outputs) in outputs.chunks_exact_mut(sums.len()).enumerate() {
-                    unfold(shape, &inputs[image * per_image..][..per_image], &mut unfolded);
-                    let own = streams.get_mut(image..=image).unwrap_or_default();
-                    vanished += binary.run(&unfolded, &mut sums, own, scratch);
-                    for (channel, plane) in outputs.chunks_exact_mut(rows * columns).enumerate() {
-                        let of_channel = sums[channel..].iter().step_by(shape.out_channels);
-                        plane.iter_mut().zip(of_channel).for_each(|(output, sum)| *output = *sum);
-                    }
-                }
-                (scratch.sums, scratch.unfolded) = (sums, unfolded);
-                vanished
+        let shape = match &self.unfold {
+            Unfold::Nothing => return self.product.run(inputs, outputs, streams, scratch),
+            Unfold::Windows(shape) => shape,
+        };
+        let [rows, columns] = shape.output();
+        let mut sums = std::mem::take(&mut scratch.sums);
+        let mut unfolded = std::mem::take(&mut scratch.unfolded);
+        sums.resize(shape.out_channels * rows * columns, 0.0);
+        let per_image = inputs.len() / images;
+        let mut beyond = 0;
+        for (image, outputs) in outputs.chunks_exact_mut(sums.len()).enumerate() {
+            unfold(shape, &inputs[image * per_image..][..per_image], &mut unfolded);
+            let own = streams.get_mut(image..=image).unwrap_or_default();
+            beyond += self.product.run(&unfolded, &mut sums, own, scratch);
+            for (channel, plane) in outputs.chunks_exact_mut(rows * columns).enumerate() {
+                let of_channel = sums[channel..].iter().step_by(shape.out_channels);
+                plane.iter_mut().zip(of_channel).for_each(|(output, sum)| *output = *sum);
+            }
+        }
+        (scratch.sums, scratch.unfolded) = (sums, unfolded);
+        beyond
+    }
+
+    /// The layer's weights as gradients see them that go through the device's arithmetic; `weights` are those that were mounted.
+    pub fn seen_weights(&self, weights: &[f32]) -> SeenWeights {
+        match &self.product {
+            Product::SandwichRam(binary) => SeenWeights::Scaled(binary.adders.factors()),
+            Product::Crossbar(crossbar) => {
+                let seen = crossbar.effective_weights();
+                SeenWeights::Shifted(seen.iter().zip(weights).map(|(seen, weight)| seen - weight).collect())
             }
         }
     }
+}
 
-    /// What each weight is multiplied with on this chip: what gradients go through where they go through the device's arithmetic.
-    ///
-    /// **Shapes**: as the layer's parameter.
-    pub fn weight_factors(&self) -> Vec<f32> {
-        match &self.product {
-            Product::SandwichRam(binary) => binary.adders.factors(),
+impl Product {
+    /// **Shapes**: `inputs` `[positions, inputs]`, `outputs` `[positions, outputs]`.
+    fn run<R: Rng>(
+        &self,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        streams: &mut [R],
+        scratch: &mut HardwareScratch,
+    ) -> u64 {
+        match self {
+            Self::SandwichRam(binary) => binary.run(inputs, outputs, streams, scratch),
+            Self::Crossbar(crossbar) => crossbar.run(inputs, outputs, streams),
         }
     }
 }

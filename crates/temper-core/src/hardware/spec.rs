@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::chip::{Array, Chip, ChipLayer, chip_stream};
+use super::crossbar::{Crossbar, CrossbarError, CrossbarSpec};
 use super::sandwich_ram::{SandwichRam, SandwichRamError, SandwichRamSpec};
 use crate::memory::{Layers, Memory, SelectorError};
 use crate::network::{Network, NodeId, Op};
@@ -30,6 +31,8 @@ fn is_all(layers: &Layers) -> bool {
 pub enum HardwareModel {
     /// An array that adds up by the widths of pulses.
     SandwichRam(SandwichRamSpec),
+    /// A resistive crossbar of differential pairs.
+    Crossbar(CrossbarSpec),
 }
 
 /// Hardware that a network cannot lie on.
@@ -38,6 +41,9 @@ pub enum HardwareError {
     /// A parameter of the device.
     #[error("model")]
     SandwichRam(#[from] SandwichRamError),
+    /// A parameter of the device.
+    #[error("model")]
+    Crossbar(#[from] CrossbarError),
     /// The choice of layers.
     #[error(transparent)]
     Selector(#[from] SelectorError),
@@ -127,6 +133,7 @@ impl HardwareModel {
     fn check(&self) -> Result<(), HardwareError> {
         match self {
             Self::SandwichRam(spec) => Ok(spec.check()?),
+            Self::Crossbar(spec) => Ok(spec.check()?),
         }
     }
 }
@@ -175,6 +182,7 @@ impl Hardware {
         self.layers.iter().try_for_each(|layer| {
             let checked = match layer.model {
                 HardwareModel::SandwichRam(_) => layer.check_binary(memory),
+                HardwareModel::Crossbar(_) => Ok(()),
             };
             checked.map_err(|error| (layer.entry, error))
         })
@@ -196,6 +204,7 @@ impl Hardware {
             let rng = &mut chip_stream(seed, *node);
             let array = match model {
                 HardwareModel::SandwichRam(spec) => Array::SandwichRam(SandwichRam::draw(spec, *shape, rng)),
+                HardwareModel::Crossbar(spec) => Array::Crossbar(Crossbar::draw(spec, *shape, rng)),
             };
             ChipLayer { layer: name.clone(), array }
         };

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Gradients as Recorded, Int, Tensor, TensorData};
 use temper_core::execution::{Tap, TapSide};
+use temper_core::hardware::SeenWeights;
 use temper_core::network::{Network, NodeId, Op};
 
 pub use parameters::{BATCH_NORM_MOMENTUM, ParameterInfo, Parameters};
@@ -55,8 +56,8 @@ pub type Replace<'a> = dyn Fn(NodeId, &[f32]) -> Replacement + 'a;
 pub struct Replacement {
     /// The outputs, `[images, …shape]`.
     pub outputs: Vec<f32>,
-    /// What the layer's weights are multiplied with in the backward pass, of their shape; `None` for the layer's own gradient.
-    pub weight_factors: Option<Vec<f32>>,
+    /// The layer's weights as the backward pass sees them; `None` for the layer's own gradient.
+    pub weights: Option<SeenWeights>,
 }
 
 /// How the forward pass is to be made.
@@ -86,7 +87,7 @@ impl Pass<'_> {
             statistics,
             hooked: &NONE,
             replaced: &[],
-            replace: &|_, _| Replacement { outputs: Vec::new(), weight_factors: None },
+            replace: &|_, _| Replacement { outputs: Vec::new(), weights: None },
             taps: &[],
             touch: &|_, _, _| Touched::default(),
             observed: &[],
@@ -270,9 +271,11 @@ impl Run<'_> {
         if self.pass.replaced.contains(&id) {
             let images = inputs[0].dims()[0];
             let seen = generic::host(inputs[0].clone().detach());
-            let Replacement { outputs, weight_factors } = (self.pass.replace)(id, &seen);
-            if let Some(factors) = weight_factors {
-                own[0] = own[0].clone() * self.function.vector(factors);
+            let Replacement { outputs, weights } = (self.pass.replace)(id, &seen);
+            match weights {
+                Some(SeenWeights::Scaled(by)) => own[0] = own[0].clone() * self.function.vector(by),
+                Some(SeenWeights::Shifted(by)) => own[0] = own[0].clone() + self.function.vector(by),
+                None => {}
             }
             let clean = self.operator(id, inputs, own);
             return generic::replace(clean, self.function.upload(outputs, images));

@@ -130,7 +130,7 @@ impl PhaseHardware {
             let mut streams: Vec<NoiseStream> = images.iter().map(stream).collect();
             mounted.run(images.len(), inputs, outputs, &mut streams, &mut HardwareScratch::default());
         });
-        if let Some(bias) = bias.map(value) {
+        if let Some(bias) = bias.map(&value) {
             let plane = len / bias.len();
             for (outputs, bias) in outputs.chunks_exact_mut(plane).zip(bias.iter().cycle()) {
                 for output in outputs {
@@ -138,7 +138,7 @@ impl PhaseHardware {
                 }
             }
         }
-        let weight_factors = (self.gradient == FaultGradient::Faulty).then(|| mounted.weight_factors());
-        Replacement { outputs, weight_factors }
+        let through_device = self.gradient == FaultGradient::Faulty;
+        Replacement { outputs, weights: through_device.then(|| mounted.seen_weights(value(weights))) }
     }
 }

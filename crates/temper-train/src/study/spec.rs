@@ -239,8 +239,9 @@ impl StudyCondition {
     pub(super) fn calibrated(&self) -> Vec<HardwareSpec> {
         let calibrate = |entry: &HardwareSpec| {
             let mut entry = entry.clone();
-            let HardwareModel::SandwichRam(spec) = &mut entry.model;
-            spec.row_offset = RowOffset::Calibrated;
+            if let HardwareModel::SandwichRam(spec) = &mut entry.model {
+                spec.row_offset = RowOffset::Calibrated;
+            }
             entry
         };
         self.hardware.iter().map(calibrate).collect()

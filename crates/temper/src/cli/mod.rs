@@ -43,7 +43,7 @@ enum Command {
     Campaign(campaign::CampaignArgs),
     /// Train a network, with quantisation and faults in the loop if wanted
     Train(train::TrainArgs),
-    /// List and show built-in campaigns, with their sources
+    /// List and show built-in campaigns and studies, with their sources
     Preset(preset::PresetArgs),
     /// Run a whole experiment: the quickstart, or a study of chips and repairs
     Run(RunArgs),

@@ -2,40 +2,69 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::print_json;
 use crate::output::table::Table;
 
-/// A built-in campaign specification.
+/// A built-in specification.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Preset {
     /// Its name.
     pub(crate) name: &'static str,
+    /// What it specifies.
+    kind: PresetKind,
     /// The specification, in TOML; its first comment says what it is and where it comes from.
     pub(crate) text: &'static str,
 }
 
+/// What a preset specifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PresetKind {
+    /// A campaign, for `temper campaign run`.
+    Campaign,
+    /// A study of chips and repairs, for `temper run`.
+    Study,
+}
+
+impl PresetKind {
+    /// How one is run.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Campaign => "temper campaign run preset:NAME --model FILE --data SET -o DIR",
+            Self::Study => "temper run preset:NAME -o DIR",
+        }
+    }
+}
+
 macro_rules! preset {
-    ($name:literal) => {
-        Preset { name: $name, text: include_str!(concat!("../../presets/", $name, ".toml")) }
+    ($kind:ident, $name:literal) => {
+        Preset {
+            name: $name,
+            kind: PresetKind::$kind,
+            text: include_str!(concat!("../../presets/", $name, ".toml")),
+        }
     };
 }
 
 /// All of them.
-pub(crate) const PRESETS: [Preset; 10] = [
-    preset!("thesis-zeroing-0.1"),
-    preset!("thesis-zeroing-1"),
-    preset!("thesis-bits"),
-    preset!("flatenn"),
-    preset!("ares"),
-    preset!("pytorchfi-neuron"),
-    preset!("pytorchfi-weight"),
-    preset!("sfi-network"),
-    preset!("sfi-layer"),
-    preset!("sfi-bit"),
+pub(crate) const PRESETS: [Preset; 13] = [
+    preset!(Campaign, "thesis-zeroing-0.1"),
+    preset!(Campaign, "thesis-zeroing-1"),
+    preset!(Campaign, "thesis-bits"),
+    preset!(Campaign, "flatenn"),
+    preset!(Campaign, "ares"),
+    preset!(Campaign, "pytorchfi-neuron"),
+    preset!(Campaign, "pytorchfi-weight"),
+    preset!(Campaign, "sfi-network"),
+    preset!(Campaign, "sfi-layer"),
+    preset!(Campaign, "sfi-bit"),
+    preset!(Study, "acims-mnist-mlp-s"),
+    preset!(Study, "acims-mnist-mlp-m"),
+    preset!(Study, "acims-mnist-mlp-l"),
 ];
 
 /// Arguments of `temper preset`.
@@ -47,7 +76,7 @@ pub(crate) struct PresetArgs {
 
 #[derive(Debug, Subcommand)]
 enum PresetCommand {
-    /// List the built-in campaigns
+    /// List them
     List {
         /// Print JSON instead of text
         #[arg(long)]
@@ -61,12 +90,21 @@ enum PresetCommand {
 }
 
 /// The preset of that name.
-pub(crate) fn find(name: &str) -> Result<&'static Preset> {
+fn find(name: &str) -> Result<&'static Preset> {
     let names = || PRESETS.map(|preset| preset.name).join(", ");
     PRESETS
         .iter()
         .find(|preset| preset.name == name)
         .with_context(|| format!("there is no preset \"{name}\"; expected one of {}", names()))
+}
+
+/// The preset of that name, if it is of that kind.
+pub(crate) fn find_kind(name: &str, kind: PresetKind) -> Result<&'static Preset> {
+    let preset = find(name)?;
+    if preset.kind != kind {
+        bail!("the preset \"{name}\" is run by `{}`", preset.kind.command().replace("NAME", name));
+    }
+    Ok(preset)
 }
 
 impl Preset {
@@ -82,14 +120,16 @@ pub(super) fn run(args: &PresetArgs, out: &mut dyn Write) -> Result<()> {
     match &args.command {
         PresetCommand::List { json: true } => print_json(&PRESETS, out),
         PresetCommand::List { json: false } => {
-            let mut table = Table::new(&["preset", "what it does"]);
-            for preset in PRESETS {
-                table.row([preset.name.to_owned(), preset.summary()]);
+            for (heading, kind) in [("campaign", PresetKind::Campaign), ("study", PresetKind::Study)] {
+                let mut table = Table::new(&[heading, "what it does"]);
+                for preset in PRESETS.iter().filter(|preset| preset.kind == kind) {
+                    table.row([preset.name.to_owned(), preset.summary()]);
+                }
+                writeln!(out, "{table}\nrun one:  {}\n", kind.command())?;
             }
             writeln!(
                 out,
-                "{table}\nrun one:  temper campaign run preset:NAME --model FILE --data SET -o DIR\n\
-                 adapt it: temper preset show NAME > campaign.toml"
+                "adapt it: temper preset show NAME > my.toml, and give the file in place of preset:NAME"
             )?;
             Ok(())
         }
@@ -100,13 +140,18 @@ pub(super) fn run(args: &PresetArgs, out: &mut dyn Write) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use temper_core::campaign::CampaignSpec;
+    use temper_train::study::StudySpec;
 
-    use super::PRESETS;
+    use super::{PRESETS, PresetKind};
 
     #[test]
     fn every_preset_is_a_sound_specification_and_says_what_it_is() {
         for preset in PRESETS {
-            CampaignSpec::parse(preset.text).unwrap_or_else(|error| panic!("{}: {error}", preset.name));
+            let fault = match preset.kind {
+                PresetKind::Campaign => CampaignSpec::parse(preset.text).err().map(|error| error.to_string()),
+                PresetKind::Study => StudySpec::parse(preset.text).err().map(|error| error.to_string()),
+            };
+            assert_eq!(fault, None, "{}", preset.name);
             assert!(preset.summary().len() > 30, "{}: {}", preset.name, preset.summary());
             assert!(preset.summary().len() < 160, "{}: {}", preset.name, preset.summary());
         }

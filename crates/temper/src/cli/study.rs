@@ -10,7 +10,8 @@ use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, 
 use temper_train::training::{Ended, TrainingResult};
 
 use super::data_dir::resolve_data_dir;
-use super::{preset, print_json};
+use super::preset::{self, PresetKind};
+use super::print_json;
 use crate::exit::StoppedStudy;
 use crate::output::table::Table;
 use crate::progress::{Chips, stop_on_ctrl_c};
@@ -30,7 +31,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<()> {
     let text = match source.strip_prefix(PRESET) {
-        Some(name) => preset::find(name)?.text.to_owned(),
+        Some(name) => preset::find_kind(name, PresetKind::Study)?.text.to_owned(),
         None => fs::read_to_string(source).with_context(|| format!("cannot read the study {source}"))?,
     };
     let base = Path::new(source).parent().unwrap_or_else(|| "".as_ref());

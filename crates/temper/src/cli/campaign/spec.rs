@@ -12,7 +12,7 @@ use temper_core::network::Model;
 
 use crate::cli::data_dir::DATA_DIR_HELP;
 use crate::cli::eval::load_data;
-use crate::cli::preset;
+use crate::cli::preset::{self, PresetKind};
 
 /// A specification and where its data lies.
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ impl SpecArgs {
     /// Reads the specification and everything it names.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let (text, folder) = if let Some(name) = self.spec.strip_prefix("preset:") {
-            (preset::find(name)?.text.to_owned(), PathBuf::new())
+            (preset::find_kind(name, PresetKind::Campaign)?.text.to_owned(), PathBuf::new())
         } else {
             let file = Path::new(&self.spec);
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", self.spec))?;
