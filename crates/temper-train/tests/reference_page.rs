@@ -1,10 +1,11 @@
-//! The recipe reference names every key that a recipe may have, and no other.
+//! The references of recipes, studies and hardware name every key that there may be, and no other.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use temper_core::data::{Layout, Preprocessing};
+use temper_core::hardware::{Deviation, HardwareModel, HardwareSpec};
 use temper_core::network::zoo::{Nonlinearity, Pooling, Shortcut};
 use temper_train::optimizer::OptimizerSpec;
 use temper_train::recipe::{
@@ -12,15 +13,19 @@ use temper_train::recipe::{
     RegularizerSpec, StartFrom, StatisticsSpec, TrainingDataSpec,
 };
 use temper_train::schedule::{AnnealStrategy, PlateauMode, ScheduleSpec, ThresholdMode};
+use temper_train::study::{ChipsSpec, RepairSpec, StudySpec};
 use temper_train::training::Verdict;
 use temper_train::{AugmentationSpec, Fan, Initialisation};
 
 type Words = BTreeSet<String>;
 
-fn page() -> String {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "..", "..", "docs", "recipe-reference.md"].iter().collect();
+fn page_of(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "docs", name].iter().collect();
     std::fs::read_to_string(path).expect("the page is part of the repository")
+}
+
+fn page() -> String {
+    page_of("recipe-reference.md")
 }
 
 /// What an error message says was expected.
@@ -147,11 +152,37 @@ fn every_word_that_a_key_may_have_is_documented() {
     assert_eq!(documented(&page, "## What comes of it"), words::<Verdict>());
 }
 
+fn examples(page: &str) -> Vec<&str> {
+    page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_key_of_hardware_is_documented() {
+    let page = page_of("hardware.md");
+    let of_kind = |kind: &str| keys_after::<HardwareModel>(&format!("kind = \"{kind}\""));
+    assert_eq!(documented(&page, "## `[[hardware]]`"), keys::<HardwareSpec>());
+    assert_eq!(documented(&page, "## `sandwich-ram`"), of_kind("sandwich-ram"));
+    assert_eq!(documented(&page, "### Deviations"), keys::<Deviation>());
+    assert_eq!(documented(&page, "## `crossbar`"), of_kind("crossbar"));
+    let known: Words = ["sandwich-ram", "crossbar"].map(str::to_owned).into();
+    assert_eq!(kinds::<HardwareModel>(), known, "a device without a section");
+}
+
+#[test]
+fn every_key_and_repair_of_a_study_is_documented() {
+    let page = page_of("study-reference.md");
+    assert_eq!(documented(&page, "## Top level"), keys::<StudySpec>());
+    assert_eq!(documented(&page, "## `[chips]`"), keys::<ChipsSpec>());
+    assert_eq!(documented(&page, "## `[[repair]]`"), kinds::<RepairSpec>());
+    for example in examples(&page) {
+        StudySpec::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
+    }
+}
+
 #[test]
 fn every_example_is_a_recipe_and_survives_being_written() {
     let page = page();
-    let examples: Vec<&str> =
-        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples = examples(&page);
     assert!(examples.len() >= 6);
     for example in examples {
         let recipe = RecipeSpec::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
