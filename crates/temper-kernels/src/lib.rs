@@ -42,6 +42,7 @@ mod gradient;
 mod integer;
 mod isa;
 mod linear;
+mod normal;
 mod pack;
 mod panels;
 mod partial_sums;
@@ -67,6 +68,7 @@ pub use integer::{
 };
 pub use isa::Isa;
 pub use linear::{linear, linear_regions};
+pub use normal::standard_normal;
 pub use pack::PackedWeights;
 pub use partial_sums::conv2d_partial_sums;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};

@@ -14,6 +14,7 @@ mod chip;
 mod crossbar;
 mod deviation;
 mod mounted;
+mod noise;
 mod rounding;
 mod sandwich_ram;
 mod spec;

@@ -1,11 +1,11 @@
 //! A layer's weights in a crossbar, and the products that it makes with vectors of inputs.
 
 use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
 use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, linear};
 
 use super::array::{Crossbar, PAIR};
 use super::{ReadNoiseModel, WeightScaling};
+use crate::hardware::noise::StandardNormals;
 
 /// A crossbar with a layer's weights in it.
 #[derive(Debug, Clone)]
@@ -50,6 +50,7 @@ struct Buffers {
     sums: Vec<f32>,
     /// The variances of the sums, `[positions, outputs]`, or of each position for [`Energies::OfOutputs`].
     variances: Vec<f32>,
+    normals: StandardNormals,
     scratch: Scratch,
 }
 
@@ -127,7 +128,7 @@ impl ProgrammedCrossbar {
                 &mut buffers.sums,
                 &mut buffers.scratch,
             );
-            array.add_noise(streams, self.crossbar.outputs, &mut buffers);
+            array.add_noise(streams, &mut buffers);
             saturated += self.convert_sums(&buffers, outputs);
         }
         saturated
@@ -217,8 +218,8 @@ impl Array {
     }
 
     /// Adds noise to the sums; the inputs are their squares afterwards.
-    fn add_noise<R: Rng>(&self, streams: &mut [R], outputs: usize, buffers: &mut Buffers) {
-        let Buffers { inputs, ranges, sums, variances, scratch } = buffers;
+    fn add_noise<R: Rng>(&self, streams: &mut [R], buffers: &mut Buffers) {
+        let Buffers { inputs, ranges, sums, variances, normals, scratch } = buffers;
         if streams.is_empty() || ranges.is_empty() || matches!(self.energies, Energies::None) {
             return;
         }
@@ -239,13 +240,9 @@ impl Array {
                 linear(inputs, energies, &Epilogue::default(), variances, scratch);
             }
         }
-        let run = ranges.len() / streams.len() * outputs;
-        let runs = sums.chunks_exact_mut(run).zip(variances.chunks_exact(run));
-        for ((sums, variances), stream) in runs.zip(streams) {
-            for (sum, variance) in sums.iter_mut().zip(variances) {
-                let z: f32 = StandardNormal.sample(stream);
-                *sum += variance.sqrt() * z;
-            }
+        normals.draw(streams, sums.len() / streams.len());
+        for ((sum, variance), normal) in sums.iter_mut().zip(variances).zip(&normals.values) {
+            *sum += variance.sqrt() * normal;
         }
     }
 }

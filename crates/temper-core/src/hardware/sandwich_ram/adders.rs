@@ -1,11 +1,11 @@
 //! A layer's weights on an array, and the sums that it makes of features.
 
 use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
 use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, linear};
 
 use super::array::SandwichRam;
 use super::{Mapping, Rounding, RowOffset};
+use crate::hardware::noise::StandardNormals;
 use crate::hardware::rounding;
 
 /// An array with a layer's weights in it.
@@ -48,6 +48,7 @@ pub struct AdderBuffers {
     features: Vec<f32>,
     changes: Vec<f32>,
     energies: Vec<f32>,
+    normals: StandardNormals,
     scratch: Scratch,
 }
 
@@ -92,8 +93,13 @@ impl Adders {
             return 0;
         }
         let streams = if self.array.spec.noise.sigma > 0.0 { streams } else { &mut [] };
+        if !streams.is_empty() {
+            let of_each = self.parts.len() * sums.len() / streams.len();
+            buffers.normals.draw(streams, of_each);
+        }
         sums.fill(0.0);
-        self.parts.iter().map(|part| self.add(part, features, sums, streams, buffers)).sum()
+        let add = |number| self.add(number, features, sums, streams.len(), buffers);
+        (0..self.parts.len()).map(add).sum()
     }
 
     /// Outputs of the array's layer.
@@ -117,19 +123,19 @@ impl Adders {
         (0..array.outputs).flat_map(of_output).collect()
     }
 
-    /// Adds what one part reads; how many pulses had vanished.
-    fn add<R: Rng>(
+    /// Adds what one part reads; how many pulses had vanished. The positions are equal runs of so many streams.
+    fn add(
         &self,
-        part: &Part,
+        number: usize,
         features: &[f32],
         sums: &mut [f32],
-        streams: &mut [R],
+        streams: usize,
         buffers: &mut AdderBuffers,
     ) -> u64 {
-        let (spec, outputs) = (&self.array.spec, self.array.outputs);
+        let (spec, outputs, part) = (&self.array.spec, self.array.outputs, &self.parts[number]);
         let positions = sums.len() / outputs;
         part.gather(features, self.array.inputs, spec.feature_step as f32, &mut buffers.features);
-        let AdderBuffers { features, changes, energies, scratch } = buffers;
+        let AdderBuffers { features, changes, energies, normals, scratch } = buffers;
         changes.resize(positions * outputs, 0.0);
         linear(features, &part.weights, &Epilogue::default(), changes, scratch);
         if spec.noise.mean != 1.0 {
@@ -138,9 +144,14 @@ impl Adders {
                 *change *= mean;
             }
         }
-        if !streams.is_empty() {
+        if streams > 0 {
             part.energies(features, positions, energies, scratch);
-            disturb(changes, energies, spec.noise.sigma as f32, streams);
+            let (run, energies_of_run) = (changes.len() / streams, energies.len() / streams);
+            let of_streams = normals.values.chunks_exact(normals.values.len() / streams);
+            let runs = changes.chunks_exact_mut(run).zip(energies.chunks_exact(energies_of_run));
+            for ((changes, energies), normals) in runs.zip(of_streams) {
+                disturb(changes, energies, spec.noise.sigma as f32, &normals[number * run..][..run]);
+            }
         }
         let mut vanished = 0;
         for (sums, changes) in sums.chunks_exact_mut(outputs).zip(changes.chunks_exact(outputs)) {
@@ -154,17 +165,14 @@ impl Adders {
 }
 
 /// Adds noise to what cells add: `energies` are the sums of the squares of its parts, of every value or of equally many neighbours
-/// together; each stream serves an equal run of the values.
-fn disturb<R: Rng>(changes: &mut [f32], energies: &[f32], sigma: f32, streams: &mut [R]) {
-    let (run, shared) = (changes.len() / streams.len(), changes.len() / energies.len());
-    let runs = changes.chunks_exact_mut(run).zip(energies.chunks_exact(run / shared));
-    for ((changes, energies), stream) in runs.zip(streams) {
-        for (changes, energy) in changes.chunks_exact_mut(shared).zip(energies) {
-            let deviation = sigma * energy.sqrt();
-            for change in changes {
-                let z: f32 = StandardNormal.sample(stream);
-                *change += deviation * z;
-            }
+/// together.
+fn disturb(changes: &mut [f32], energies: &[f32], sigma: f32, normals: &[f32]) {
+    let shared = changes.len() / energies.len();
+    let neighbours = changes.chunks_exact_mut(shared).zip(normals.chunks_exact(shared));
+    for ((changes, normals), energy) in neighbours.zip(energies) {
+        let deviation = sigma * energy.sqrt();
+        for (change, normal) in changes.iter_mut().zip(normals) {
+            *change += deviation * normal;
         }
     }
 }
