@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use temper_core::data::Inputs;
 use temper_core::network::NodeId;
 
+use super::awake::Awake;
 use super::phase::Phase;
 use super::{Training, count_labels};
 use crate::differentiable::{Forward, Gradients, Pass, Statistics};
@@ -23,6 +24,7 @@ pub(super) struct Step {
 impl Training<'_> {
     /// Trains on a batch.
     pub(super) fn step(&mut self, inputs: &Inputs<'_>, images: &[usize]) -> Step {
+        let _awake = Awake::new();
         let moment = self.moment(self.progress.batches);
         let spec = self.spec();
         let held = spec
