@@ -9,6 +9,7 @@ mod generic;
 mod parameters;
 mod places;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Gradients as Recorded, Int, Tensor, TensorData};
@@ -109,6 +110,11 @@ impl Forward {
         generic::host(self.logits.clone().detach())
     }
 
+    /// The parameters it was made with. They are not copied once gradients are made, for then nothing else holds them.
+    pub fn into_parameters(self) -> Vec<Vec<f32>> {
+        self.leaves.into_iter().map(|leaf| generic::host(leaf.detach())).collect()
+    }
+
     /// The gradients of a loss.
     pub fn gradients(&self, loss: &Tensor<1>) -> Gradients {
         let mut recorded = loss.backward();
@@ -169,18 +175,19 @@ impl Differentiable {
         Tensor::from_data(TensorData::new(labels, [count]), &self.device)
     }
 
-    /// Runs a batch forwards. `wanted` says which parameters get gradients.
+    /// Runs a batch forwards. `wanted` says which parameters get gradients; parameters that are lent are copied, others are given back by
+    /// [`Forward::into_parameters`].
     ///
     /// **Shapes**: `input` `[images, …input shape]`; `parameters` as [`Parameters::values`].
-    pub fn forward(
+    pub fn forward<'p>(
         &self,
-        parameters: &[Vec<f32>],
+        parameters: impl Into<Cow<'p, [Vec<f32>]>>,
         wanted: &[bool],
         input: &Tensor<2>,
         pass: &Pass<'_>,
     ) -> Forward {
-        let leaves = parameters.iter().zip(wanted).map(|(values, &wanted)| {
-            let leaf = self.vector(values.clone());
+        let leaves = parameters.into().into_owned().into_iter().zip(wanted).map(|(values, &wanted)| {
+            let leaf = self.vector(values);
             if wanted { leaf.require_grad() } else { leaf }
         });
         let (leaves, steps) = (leaves.collect(), vec![None; pass.taps.len()]);
@@ -272,6 +279,18 @@ impl Run<'_> {
         value
     }
 
+    /// Whether a node's operator is computed together with the ReLU behind it.
+    fn rectifies(&self, id: NodeId) -> bool {
+        let is_able = match self.function.network.node(id).op {
+            Op::Conv2d { .. } | Op::Linear { .. } => true,
+            Op::BatchNorm { .. } => self.pass.statistics == Statistics::Batch,
+            _ => false,
+        };
+        let is_hooked = |parameter| self.pass.hooked.contains_key(parameter);
+        let hooked = self.function.parameters[id.0].iter().any(is_hooked);
+        self.function.on_cpu && is_able && !hooked && self.function.rectified[id.0] && self.is_untouched(id)
+    }
+
     /// Whether nobody looks at a node's output but the one node that reads it.
     fn is_untouched(&self, id: NodeId) -> bool {
         let reads = |tap: &Tap| match tap.side {
@@ -309,13 +328,19 @@ impl Run<'_> {
             Op::Conv2d { .. } => {
                 let shape = network.convolution(id).expect("a convolution has its geometry");
                 let weight = parameter().expect("a convolution has weights");
-                let convolution = if self.function.on_cpu { cpu::convolution } else { generic::convolution };
-                convolution(&shape, inputs.swap_remove(0), weight, parameter())
+                let (x, bias) = (inputs.swap_remove(0), parameter());
+                match self.function.on_cpu {
+                    true => cpu::convolution(&shape, self.rectifies(id), x, weight, bias),
+                    false => generic::convolution(&shape, x, weight, bias),
+                }
             }
             Op::Linear { in_features, out_features, .. } => {
                 let weight = parameter().expect("a linear layer has weights");
-                let linear = if self.function.on_cpu { cpu::linear } else { generic::linear };
-                linear([*out_features, *in_features], inputs.swap_remove(0), weight, parameter())
+                let (x, bias, features) = (inputs.swap_remove(0), parameter(), [*out_features, *in_features]);
+                match self.function.on_cpu {
+                    true => cpu::linear(features, self.rectifies(id), x, weight, bias),
+                    false => generic::linear(features, x, weight, bias),
+                }
             }
             Op::BatchNorm { num_features, eps } => {
                 let own = [(); 4].map(|()| parameter().expect("a batch norm has four vectors"));
@@ -338,6 +363,7 @@ impl Run<'_> {
                     [&output[..*axis], &output[axis + 1..]].map(|part| part.iter().product());
                 generic::softmax_along([outer, output[*axis], inner], inputs.swap_remove(0))
             }
+            Op::Relu if self.rectifies(node.inputs[0]) => inputs.swap_remove(0),
             Op::Relu if self.function.on_cpu => cpu::relu(inputs.swap_remove(0)),
             op => match function(op) {
                 Some(function) => generic::apply(function, inputs.swap_remove(0)),
@@ -359,9 +385,8 @@ impl Run<'_> {
         }
         let [images, values] = x.dims();
         let [weight, bias, ..] = parameters;
-        let relu = self.function.rectified[node.0] && self.is_untouched(node);
         let made = if self.function.on_cpu {
-            cpu::batch_norm_by_batch(channels, eps, relu, x, weight, bias)
+            cpu::batch_norm_by_batch(channels, eps, self.rectifies(node), x, weight, bias)
         } else {
             generic::batch_norm_by_batch(channels, eps, x, weight, bias)
         };
