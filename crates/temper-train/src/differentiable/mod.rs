@@ -282,7 +282,7 @@ impl Run<'_> {
     /// Whether a node's operator is computed together with the ReLU behind it.
     fn rectifies(&self, id: NodeId) -> bool {
         let is_able = match self.function.network.node(id).op {
-            Op::Conv2d { .. } | Op::Linear { .. } => true,
+            Op::Linear { .. } => true,
             Op::BatchNorm { .. } => self.pass.statistics == Statistics::Batch,
             _ => false,
         };
@@ -328,18 +328,16 @@ impl Run<'_> {
             Op::Conv2d { .. } => {
                 let shape = network.convolution(id).expect("a convolution has its geometry");
                 let weight = parameter().expect("a convolution has weights");
-                let (x, bias) = (inputs.swap_remove(0), parameter());
-                match self.function.on_cpu {
-                    true => cpu::convolution(&shape, self.rectifies(id), x, weight, bias),
-                    false => generic::convolution(&shape, x, weight, bias),
-                }
+                let convolution = if self.function.on_cpu { cpu::convolution } else { generic::convolution };
+                convolution(&shape, inputs.swap_remove(0), weight, parameter())
             }
             Op::Linear { in_features, out_features, .. } => {
                 let weight = parameter().expect("a linear layer has weights");
                 let (x, bias, features) = (inputs.swap_remove(0), parameter(), [*out_features, *in_features]);
-                match self.function.on_cpu {
-                    true => cpu::linear(features, self.rectifies(id), x, weight, bias),
-                    false => generic::linear(features, x, weight, bias),
+                if self.function.on_cpu {
+                    cpu::linear(features, self.rectifies(id), x, weight, bias)
+                } else {
+                    generic::linear(features, x, weight, bias)
                 }
             }
             Op::BatchNorm { num_features, eps } => {

@@ -28,15 +28,14 @@ pub(super) fn is_cpu(device: &Device) -> bool {
     *device == Device::flex().autodiff()
 }
 
-/// See [`generic::convolution`](super::generic::convolution); with ReLU behind it if `relu`.
+/// See [`generic::convolution`](super::generic::convolution).
 pub(super) fn convolution(
     shape: &ConvShape,
-    relu: bool,
     x: Tensor<2>,
     weight: Tensor<1>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<2> {
-    let operator = Convolution { shape: *shape, relu };
+    let operator = Convolution { shape: *shape };
     product(operator, x, weight, bias)
 }
 

@@ -10,19 +10,14 @@ use super::bridge::{Operation, Recorded};
 use super::normalise::rectify;
 use super::{GRAIN, fill_images_with, of_images, sum_images, zeros};
 
-/// A convolution, with ReLU behind it on request: inputs, weights, and perhaps a bias.
+/// A convolution: inputs, weights, and perhaps a bias.
 #[derive(Debug, Clone)]
 pub(super) struct Convolution {
     pub(super) shape: ConvShape,
-    pub(super) relu: bool,
 }
 
 impl<const N: usize> Operation<N> for Convolution {
     type Saved = ();
-
-    fn needs_output(&self) -> bool {
-        self.relu
-    }
 
     fn forward(&self, inputs: [&[f32]; N], images: usize) -> (Vec<f32>, ()) {
         let shape = &self.shape;
@@ -30,7 +25,7 @@ impl<const N: usize> Operation<N> for Convolution {
         let columns = shape.input[0] / shape.groups * shape.kernel[0] * shape.kernel[1];
         let rows = shape.out_channels / shape.groups;
         let weights = PackedWeights::new(Isa::detect(), inputs[1], shape.groups, rows, columns);
-        let epilogue = epilogue(inputs.get(2).copied(), self.relu);
+        let epilogue = Epilogue { bias: inputs.get(2).copied(), ..Epilogue::default() };
         let mut output = vec![0.0; images * shape.out_channels * height * width];
         fill_images_with(images, cost(columns), &mut output, |scratch, range, output| {
             let input = &inputs[0][of_images(inputs[0], images, &range)];
@@ -42,13 +37,10 @@ impl<const N: usize> Operation<N> for Convolution {
     fn backward(
         &self,
         recorded: Recorded<'_, N, ()>,
-        mut gradient: Vec<f32>,
+        gradient: Vec<f32>,
         wanted: [bool; N],
     ) -> [Option<Vec<f32>>; N] {
-        let (shape, Recorded { inputs, images, output, .. }) = (&self.shape, recorded);
-        if self.relu {
-            rectify(images, output, &mut gradient);
-        }
+        let (shape, Recorded { inputs, images, .. }) = (&self.shape, recorded);
         let isa = Isa::detect();
         let products = gradient.len() * (inputs[1].len() / shape.out_channels);
         let of_input = || {
