@@ -150,6 +150,9 @@ impl Differentiable {
         }
         let device = device.clone().autodiff();
         let on_cpu = cpu::is_cpu(&device);
+        if on_cpu {
+            cpu::keep_memory();
+        }
         Self { network: network.clone(), parameters, rectified: rectified(network), device, on_cpu }
     }
 

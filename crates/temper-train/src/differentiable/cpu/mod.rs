@@ -9,6 +9,7 @@ mod normalise;
 mod pool;
 mod product;
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
@@ -26,6 +27,12 @@ use product::{Convolution, Linear};
 /// Whether a device is the one these operators are for.
 pub(super) fn is_cpu(device: &Device) -> bool {
     *device == Device::flex().autodiff()
+}
+
+/// Has the C library of Linux keep what a step frees for the next step: once it has freed a block that large, blocks up to that size are
+/// neither mapped nor given back one by one. Fresh memory costs more than what a small network's layers do with it.
+pub(super) fn keep_memory() {
+    drop(black_box(vec![0_u8; 31 << 20]));
 }
 
 /// See [`generic::convolution`](super::generic::convolution).
