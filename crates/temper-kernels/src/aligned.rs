@@ -12,13 +12,6 @@ pub(crate) struct Aligned {
 struct Line([f32; 16]);
 
 impl Aligned {
-    /// At least `count` zeros.
-    pub(crate) fn zeros(count: usize) -> Self {
-        let mut zeros = Self::default();
-        zeros.grow(count);
-        zeros
-    }
-
     /// Makes room for at least `count` values; new ones are zero.
     pub(crate) fn grow(&mut self, count: usize) {
         let lines = count.div_ceil(16).max(self.lines.len());

@@ -67,7 +67,7 @@ pub use integer::{
     round_ties_even, round_to_steps,
 };
 pub use isa::Isa;
-pub use linear::{linear, linear_regions};
+pub use linear::{linear, linear_once, linear_regions};
 pub use normal::standard_normal;
 pub use pack::PackedWeights;
 pub use partial_sums::conv2d_partial_sums;
@@ -87,7 +87,7 @@ pub struct Scratch {
     regions: Vec<Region>,
     /// Where the inputs of each weight start.
     bases: Vec<usize>,
-    /// An output gradient, or a linear layer's inputs, as weights are packed.
+    /// An output gradient, or inputs or weights of a linear layer, as weights are packed.
     panels: aligned::Aligned,
     /// Gradients that are not yet at their place.
     sums: aligned::Aligned,

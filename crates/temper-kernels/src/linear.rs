@@ -1,7 +1,10 @@
 //! Linear layers.
 
+use std::mem;
+
 use crate::Scratch;
 use crate::epilogue::Epilogue;
+use crate::isa::Isa;
 use crate::pack::PackedWeights;
 use crate::product::{Lanes, Part, Product, Spot};
 use crate::region::Region;
@@ -29,6 +32,51 @@ pub fn linear(
         let part =
             Part { group: 0, rows: every.clone(), input, lanes: Lanes::Channels, spots: &scratch.spots };
         Product::new(weights, epilogue, &scratch.taps, 1, output).run(&part);
+    }
+}
+
+/// [`linear`] with weights that serve this one time: they are packed a few outputs at a time, into memory that stays in a cache. The
+/// same bits.
+///
+/// **Shapes**: `input` `[rows, in_features]`, `weights` `[out_features, in_features]`, `output` `[rows, out_features]`.
+///
+/// # Panics
+/// When the slices do not have these shapes, or the processor does not have the instructions.
+pub fn linear_once(
+    isa: Isa,
+    [in_features, out_features]: [usize; 2],
+    input: &[f32],
+    weights: &[f32],
+    epilogue: &Epilogue<'_>,
+    output: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let rows = input.len() / in_features;
+    assert_eq!(input.len(), rows * in_features, "input must be [rows, in_features]");
+    assert_eq!(weights.len(), out_features * in_features, "weights must be [out_features, in_features]");
+    assert_eq!(output.len(), rows * out_features, "output must be [rows, out_features]");
+    let Scratch { taps, spots, panels, .. } = scratch;
+    taps.clear();
+    taps.extend(0..in_features);
+    let mut first = 0;
+    while first < out_features {
+        // A single panel would wait for loads: see `channel_vectors`.
+        let left = out_features - first;
+        let count = if left <= 3 * isa.lanes() { left } else { 2 * isa.lanes() };
+        let own = &weights[first * in_features..][..count * in_features];
+        let packed = PackedWeights::within(mem::take(panels), isa, own, 1, count, in_features);
+        spots.clear();
+        let spot = |row| Spot { input: row * in_features, output: row * out_features + first, count: 1 };
+        spots.extend((0..rows).map(spot));
+        let epilogue = Epilogue {
+            bias: epilogue.bias.map(|bias| &bias[first..]),
+            affine: epilogue.affine.map(|(scale, shift)| (&scale[first..], &shift[first..])),
+            ..*epilogue
+        };
+        let part = Part { group: 0, rows: 0..count, input, lanes: Lanes::Channels, spots };
+        Product::new(&packed, &epilogue, taps, 1, output).run(&part);
+        *panels = packed.into_memory();
+        first += count;
     }
 }
 

@@ -82,9 +82,9 @@ fn inverse(word: u32) -> f32 {
 #[inline(always)]
 fn ln(x: f32) -> f32 {
     // x = m · 2^e with m from √½ to √2.
-    let bits = x.to_bits().wrapping_sub(std::f32::consts::FRAC_1_SQRT_2.to_bits()) as i32;
+    let bits = x.to_bits().wrapping_sub(std::f32::consts::FRAC_1_SQRT_2.to_bits()).cast_signed();
     let e = (bits >> 23) as f32;
-    let m = f32::from_bits(x.to_bits().wrapping_sub((bits as u32) & 0xff80_0000)) - 1.0;
+    let m = f32::from_bits(x.to_bits().wrapping_sub(bits.cast_unsigned() & 0xff80_0000)) - 1.0;
     let square = m * m;
     let series = polynomial(
         m,

@@ -28,7 +28,19 @@ impl PackedWeights {
     /// When `weights` does not have that many values, or the processor does not have the instructions.
     pub fn new(isa: Isa, weights: &[f32], groups: usize, rows: usize, columns: usize) -> Self {
         assert_eq!(weights.len(), groups * rows * columns, "weights must fill [groups * rows, columns]");
-        let mut packed = Self::zeros(isa, groups, rows, columns);
+        Self::within(Aligned::default(), isa, weights, groups, rows, columns)
+    }
+
+    /// As [`PackedWeights::new`], in memory that was allocated before.
+    pub(crate) fn within(
+        memory: Aligned,
+        isa: Isa,
+        weights: &[f32],
+        groups: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Self {
+        let mut packed = Self::room(memory, isa, groups, rows, columns);
         let size = packed.group();
         let panel = columns * isa.lanes();
         for group in 0..groups {
@@ -37,6 +49,11 @@ impl PackedWeights {
             isa.run(RowPanels { from, rows, columns, distance: columns, to, panel });
         }
         packed
+    }
+
+    /// Its memory, to be used again.
+    pub(crate) fn into_memory(self) -> Aligned {
+        self.data
     }
 
     /// Packs the transpose of `weights`: with it, [`linear`](crate::linear()) makes a linear layer's input gradient `[n, in_features]`
@@ -50,17 +67,22 @@ impl PackedWeights {
         assert_eq!(weights.len(), rows * columns, "weights must fill [rows, columns]");
         let mut packed = Self::zeros(isa, 1, columns, rows);
         if !weights.is_empty() {
-            isa.run(ColumnPanels { from: weights, columns, to: packed.data.values_mut() });
+            let to = packed.data.values_mut();
+            isa.run(ColumnPanels { from: weights, columns, distance: columns, to });
         }
         packed
     }
 
     /// Room for a matrix.
     pub(crate) fn zeros(isa: Isa, groups: usize, rows: usize, columns: usize) -> Self {
+        Self::room(Aligned::default(), isa, groups, rows, columns)
+    }
+
+    fn room(mut data: Aligned, isa: Isa, groups: usize, rows: usize, columns: usize) -> Self {
         // The vector paths are sound only because of this check.
         isa.check();
-        let size = groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns;
-        Self { isa, groups, rows, columns, data: Aligned::zeros(size) }
+        data.grow(groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns);
+        Self { isa, groups, rows, columns, data }
     }
 
     /// The packed values `[groups, panels, columns, isa.lanes()]`.

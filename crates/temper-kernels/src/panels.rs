@@ -57,9 +57,10 @@ fn transpose_block<S: Simd>(from: &[f32], rows: usize, distance: usize, to: &mut
 
 /// Lays out columns as panels `[panels, rows, LANES]`, where the lanes of a panel are columns. Lanes beyond the last column are zero.
 pub(crate) struct ColumnPanels<'a> {
-    /// `[rows, columns]`.
+    /// Rows of `columns` values, `distance` apart.
     pub(crate) from: &'a [f32],
     pub(crate) columns: usize,
+    pub(crate) distance: usize,
     pub(crate) to: &'a mut [f32],
 }
 
@@ -67,10 +68,10 @@ impl Work for ColumnPanels<'_> {
     #[inline(always)]
     #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
     fn run<S: Simd>(self) {
-        let Self { from, columns, to } = self;
-        let panel = from.len() / columns * S::LANES;
-        for (row, values) in from.chunks_exact(columns).enumerate() {
-            for (p, values) in values.chunks(S::LANES).enumerate() {
+        let Self { from, columns, distance, to } = self;
+        let panel = from.len().div_ceil(distance) * S::LANES;
+        for (row, values) in from.chunks(distance).enumerate() {
+            for (p, values) in values[..columns].chunks(S::LANES).enumerate() {
                 let to = &mut to[p * panel + row * S::LANES..][..S::LANES];
                 // SAFETY: `to` is a vector, and `values` holds as many as are loaded.
                 unsafe {

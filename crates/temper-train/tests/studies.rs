@@ -127,7 +127,7 @@ fn found(dir: &Path) -> Found {
 #[test]
 fn a_study_measures_every_repair_on_every_chip_and_goes_on_where_it_was_stopped() {
     let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-    let [whole, stopped] = folders.each_ref().map(|folder| folder.path());
+    let [whole, stopped] = folders.each_ref().map(tempfile::TempDir::path);
     assert_eq!(run_on(2, whole, &Stop::after(usize::MAX)), Ended::Complete);
     let expected = found(whole);
     let kinds = [

@@ -68,14 +68,16 @@ impl Work for Chain<'_> {
     fn run<S: Simd>(self) {
         let Self { in_features, input, output_gradient, taps, bases, panels, weight_gradient } = self;
         let (panel, count) = (taps.len() * S::LANES, in_features.div_ceil(S::LANES));
-        panels.grow(count * panel);
-        ColumnPanels { from: input, columns: in_features, to: panels.values_mut() }.run::<S>();
         let reach = taps.last().copied().unwrap_or(0);
         let mut first = 0;
         while first < count {
             let vectors = channel_vectors::<S>(count - first);
-            let weights = &panels.values()[first * panel..];
-            let operands = Operands { weights, input: output_gradient, taps, reach };
+            // Laid out a few panels at a time, they stay in the first cache.
+            panels.grow(vectors * panel);
+            let from = &input[first * S::LANES..];
+            let columns = (vectors * S::LANES).min(in_features - first * S::LANES);
+            ColumnPanels { from, columns, distance: in_features, to: panels.values_mut() }.run::<S>();
+            let operands = Operands { weights: panels.values(), input: output_gradient, taps, reach };
             multiply::<S>(operands, vectors, bases, |base, live, sums| {
                 for (out, row) in (base..base + live).zip(0..) {
                     let gradients = &mut weight_gradient[out * in_features..][..in_features];

@@ -3,10 +3,19 @@
 use std::mem;
 
 /// Values that one thread updates at a time; fewer are not worth a second thread.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 
 /// Values updated at a time in local copies: of them the compiler knows that they do not overlap, so it uses vector instructions.
 const BLOCK: usize = 256;
+
+/// Vectors that are read from it lie in what one vector wrote before.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Block([f32; BLOCK]);
+
+impl Block {
+    const ZERO: Self = Self([0.0; BLOCK]);
+}
 
 /// Replaces every value and its `N` numbers of state by what `update` makes of the value, its gradient and the state.
 ///
@@ -40,37 +49,37 @@ fn serial<const N: usize>(
     mut state: [&mut [f32]; N],
     update: impl Fn(f32, f32, [f32; N]) -> (f32, [f32; N]) + Copy,
 ) {
-    let (mut v, mut g, mut s) = ([0.0; BLOCK], [0.0; BLOCK], [[0.0; BLOCK]; N]);
+    let (mut v, mut g, mut s) = (Block::ZERO, Block::ZERO, [Block::ZERO; N]);
     for (i, (values, gradient)) in values.chunks_mut(BLOCK).zip(gradient.chunks(BLOCK)).enumerate() {
         let (start, count) = (i * BLOCK, values.len());
-        v[..count].copy_from_slice(values);
-        g[..count].copy_from_slice(gradient);
+        v.0[..count].copy_from_slice(values);
+        g.0[..count].copy_from_slice(gradient);
         for (local, buffer) in s.iter_mut().zip(&state) {
-            local[..count].copy_from_slice(&buffer[start..][..count]);
+            local.0[..count].copy_from_slice(&buffer[start..][..count]);
         }
         update_block(&mut v, &g, &mut s, update);
-        values.copy_from_slice(&v[..count]);
+        values.copy_from_slice(&v.0[..count]);
         for (local, buffer) in s.iter().zip(&mut state) {
-            buffer[start..][..count].copy_from_slice(&local[..count]);
+            buffer[start..][..count].copy_from_slice(&local.0[..count]);
         }
     }
 }
 
 fn update_block<const N: usize>(
-    values: &mut [f32; BLOCK],
-    gradient: &[f32; BLOCK],
-    state: &mut [[f32; BLOCK]; N],
+    values: &mut Block,
+    gradient: &Block,
+    state: &mut [Block; N],
     update: impl Fn(f32, f32, [f32; N]) -> (f32, [f32; N]),
 ) {
     for i in 0..BLOCK {
         let mut own = [0.0; N];
         for k in 0..N {
-            own[k] = state[k][i];
+            own[k] = state[k].0[i];
         }
-        let (value, own) = update(values[i], gradient[i], own);
-        values[i] = value;
+        let (value, own) = update(values.0[i], gradient.0[i], own);
+        values.0[i] = value;
         for k in 0..N {
-            state[k][i] = own[k];
+            state[k].0[i] = own[k];
         }
     }
 }

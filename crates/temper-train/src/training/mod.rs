@@ -3,6 +3,7 @@
 //! Everything a step does is a pure function of the recipe, the data and the step's place in the training: results do not depend on
 //! the number of threads, and a training that was stopped goes on bit for bit as if it had not been.
 
+mod awake;
 mod checkpoint;
 mod error;
 mod folder;

@@ -1,10 +1,13 @@
 //! One step: forwards, backwards, and what the optimiser makes of it.
 
+use std::mem;
+
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 use temper_core::data::Inputs;
 use temper_core::network::NodeId;
 
+use super::awake::Awake;
 use super::phase::Phase;
 use super::{Training, count_labels};
 use crate::differentiable::{BATCH_NORM_MOMENTUM, Forward, Gradients, Pass, Statistics};
@@ -23,6 +26,7 @@ pub(super) struct Step {
 impl Training<'_> {
     /// Trains on a batch.
     pub(super) fn step(&mut self, inputs: &Inputs<'_>, images: &[usize]) -> Step {
+        let _awake = Awake::new();
         let moment = self.moment(self.progress.batches);
         let spec = self.spec();
         let held = spec
@@ -31,17 +35,21 @@ impl Training<'_> {
         let labels: Vec<u8> = images.iter().map(|&image| self.prepared.train.labels()[image]).collect();
         let input = self.function.upload(self.input(inputs, images), images.len());
 
-        let forward = self.forward(held.as_ref(), &input);
+        let mut forward = self.forward(held.as_ref(), &input);
         let logits = forward.logits_on_host();
         let cross_entropy = self.function.cross_entropy(&forward, &labels, spec.loss.label_smoothing);
         let loss = f64::from(cross_entropy.clone().into_scalar::<f32>());
         let total = self.regularise(cross_entropy, &forward, images.len());
         let mut gradients = forward.gradients(&total);
-        if let Some(held) = held {
-            held.pass_back(&self.parameters.values, &mut gradients.parameters);
-            self.phase.stored.keep_ranges(held);
+        let moments = mem::take(&mut forward.moments);
+        match held {
+            Some(held) => {
+                held.pass_back(&self.parameters.values, &mut gradients.parameters);
+                self.phase.stored.keep_ranges(held);
+            }
+            None => self.parameters.values = forward.into_parameters(),
         }
-        self.parameters.follow(&forward.moments, BATCH_NORM_MOMENTUM);
+        self.parameters.follow(&moments, BATCH_NORM_MOMENTUM);
         self.update(moment.epoch, moment.batch, gradients);
         Step { loss, correct: count_labels(&logits, &labels) }
     }
@@ -62,7 +70,8 @@ impl Training<'_> {
         values
     }
 
-    fn forward(&self, held: Option<&Held>, input: &Tensor<2>) -> Forward {
+    /// Runs a batch forwards, with the parameters themselves unless something else is held.
+    fn forward(&mut self, held: Option<&Held>, input: &Tensor<2>) -> Forward {
         let stored = &self.phase.stored;
         let statistics = match self.spec().batch_norm {
             StatisticsSpec::Batch => Statistics::Batch,
@@ -71,7 +80,8 @@ impl Training<'_> {
         let observed: Vec<NodeId> = self.phase.regularised.iter().map(|(node, _)| *node).collect();
         let Some(held) = held else {
             let pass = Pass { observed: &observed, ..Pass::plain(statistics) };
-            return self.function.forward(&self.parameters.values, &self.phase.trained, input, &pass);
+            let parameters = mem::take(&mut self.parameters.values);
+            return self.function.forward(parameters, &self.phase.trained, input, &pass);
         };
         stored.forward(&self.function, held, &self.phase.trained, input, statistics, &observed)
     }

@@ -144,9 +144,9 @@ impl Adders {
                 *change *= mean;
             }
         }
-        if streams > 0 {
+        if let Some(run) = changes.len().checked_div(streams) {
             part.energies(features, positions, energies, scratch);
-            let (run, energies_of_run) = (changes.len() / streams, energies.len() / streams);
+            let energies_of_run = energies.len() / streams;
             let of_streams = normals.values.chunks_exact(normals.values.len() / streams);
             let runs = changes.chunks_exact_mut(run).zip(energies.chunks_exact(energies_of_run));
             for ((changes, energies), normals) in runs.zip(of_streams) {

@@ -17,8 +17,11 @@ type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 pub(super) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
     /// What the backward pass needs beside inputs and output.
     type Saved: Clone + Debug + Send + 'static;
+
     /// Whether the backward pass needs the output.
-    const NEEDS_OUTPUT: bool = false;
+    fn needs_output(&self) -> bool {
+        false
+    }
 
     /// The output, and what is saved.
     fn forward(&self, inputs: [&[f32]; N], images: usize) -> (Vec<f32>, Self::Saved);
@@ -105,12 +108,8 @@ pub(super) fn record<const N: usize, O: Operation<N>>(
     let tracked = match step.prepare::<NoCheckpointing>(guards).compute_bound().stateful() {
         OpsKind::UnTracked(prepared) => prepared.finish(output),
         OpsKind::Tracked(prepared) => {
-            let state = State {
-                operation,
-                inputs,
-                output: O::NEEDS_OUTPUT.then(|| output.clone()),
-                saved: saved.clone(),
-            };
+            let kept = operation.needs_output().then(|| output.clone());
+            let state = State { operation, inputs, output: kept, saved: saved.clone() };
             prepared.finish(state, output)
         }
     };

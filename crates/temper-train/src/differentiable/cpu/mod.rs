@@ -9,11 +9,13 @@ mod normalise;
 mod pool;
 mod product;
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
+use rayon::iter::repeat_n;
 use rayon::prelude::*;
-use temper_kernels::{ConvShape, PoolShape};
+use temper_kernels::{ConvShape, PoolShape, Scratch};
 
 use super::generic::Normalised;
 use bridge::{lift, lower, record};
@@ -27,6 +29,12 @@ pub(super) fn is_cpu(device: &Device) -> bool {
     *device == Device::flex().autodiff()
 }
 
+/// Has the C library of Linux keep what a step frees for the next step: once it has freed a block that large, blocks up to that size are
+/// neither mapped nor given back one by one. Fresh memory costs more than what a small network's layers do with it.
+pub(super) fn keep_memory() {
+    drop(black_box(vec![0_u8; 31 << 20]));
+}
+
 /// See [`generic::convolution`](super::generic::convolution).
 pub(super) fn convolution(
     shape: &ConvShape,
@@ -38,14 +46,15 @@ pub(super) fn convolution(
     product(operator, x, weight, bias)
 }
 
-/// See [`generic::linear`](super::generic::linear).
+/// See [`generic::linear`](super::generic::linear); with ReLU behind it if `relu`.
 pub(super) fn linear(
     [outputs, inputs]: [usize; 2],
+    relu: bool,
     x: Tensor<2>,
     weight: Tensor<1>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<2> {
-    product(Linear { outputs, inputs }, x, weight, bias)
+    product(Linear { outputs, inputs, relu }, x, weight, bias)
 }
 
 fn product<O>(operator: O, x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<2>
@@ -102,23 +111,36 @@ fn share(images: usize, work: usize) -> usize {
     images.div_ceil((work / GRAIN).clamp(1, 4 * rayon::current_num_threads())).max(1)
 }
 
-/// Fills an output of `images` images, in parallel if that is worth it; `fill` gets a range of images and their part of it. `cost` is what a
-/// value of the output costs, in values read and written.
-fn fill_images<T>(
+/// So many zeros, written in parallel if that is worth it.
+fn zeros(len: usize) -> Vec<f32> {
+    const LINE: usize = 64;
+    let lines = repeat_n([0.0; LINE], len.div_ceil(LINE)).with_min_len(GRAIN / LINE);
+    let mut zeros = lines.collect::<Vec<_>>().into_flattened();
+    zeros.truncate(len);
+    zeros
+}
+
+/// Fills an output of `images` images, in parallel if that is worth it; `fill` gets a range of images and their part of it.
+fn fill_images(images: usize, output: &mut [f32], fill: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+    fill_images_with(images, 1, output, |_, range, output| fill(range, output));
+}
+
+/// As [`fill_images`], with memory for kernels. `cost` is what a value of the output costs, in values read and written.
+fn fill_images_with(
     images: usize,
     cost: usize,
     output: &mut [f32],
-    state: impl Fn() -> T + Sync + Send,
-    fill: impl Fn(&mut T, Range<usize>, &mut [f32]) + Sync,
+    fill: impl Fn(&mut Scratch, Range<usize>, &mut [f32]) + Sync,
 ) {
     let width = output.len() / images.max(1);
     let share = share(images, cost * output.len());
     if width == 0 {
         return;
     }
-    output.par_chunks_mut(share * width).enumerate().for_each_init(state, |state, (i, output)| {
+    let parts = output.par_chunks_mut(share * width).enumerate();
+    parts.for_each_init(Scratch::default, |scratch, (i, output)| {
         let first = i * share;
-        fill(state, first..first + output.len() / width, output);
+        fill(scratch, first..first + output.len() / width, output);
     });
 }
 

@@ -37,7 +37,10 @@ impl BatchNorm {
 
 impl Operation<3> for BatchNorm {
     type Saved = BatchStatistics;
-    const NEEDS_OUTPUT: bool = true;
+
+    fn needs_output(&self) -> bool {
+        self.relu
+    }
 
     fn forward(&self, [input, weight, bias]: [&[f32]; 3], images: usize) -> (Vec<f32>, BatchStatistics) {
         let plane = self.plane(input, images);
@@ -56,16 +59,10 @@ impl Operation<3> for BatchNorm {
         let scale: Vec<f32> =
             weight.iter().zip(&statistics.inverse_std).map(|(w, inverse)| w * inverse).collect();
         let mut output = vec![0.0; input.len()];
-        fill_images(
-            images,
-            1,
-            &mut output,
-            || (),
-            |(), range, output| {
-                let input = &input[of_images(input, images, &range)];
-                batch_norm(plane, &statistics.mean, &scale, bias, None, self.relu, input, output);
-            },
-        );
+        fill_images(images, &mut output, |range, output| {
+            let input = &input[of_images(input, images, &range)];
+            batch_norm(plane, &statistics.mean, &scale, bias, None, self.relu, input, output);
+        });
         (output, statistics)
     }
 
@@ -91,27 +88,21 @@ impl Operation<3> for BatchNorm {
         let of_input = || {
             let count = (images * plane) as f64;
             let mut found = vec![0.0; input.len()];
-            fill_images(
-                images,
-                1,
-                &mut found,
-                || (),
-                |(), range, found| {
-                    let places = of_images(input, images, &range);
-                    let (input, gradient) = (&input[places.clone()], &gradient[places]);
-                    batch_norm_input_gradient(
-                        plane,
-                        mean,
-                        inverse_std,
-                        weight,
-                        count,
-                        &sums,
-                        input,
-                        gradient,
-                        found,
-                    );
-                },
-            );
+            fill_images(images, &mut found, |range, found| {
+                let places = of_images(input, images, &range);
+                let (input, gradient) = (&input[places.clone()], &gradient[places]);
+                batch_norm_input_gradient(
+                    plane,
+                    mean,
+                    inverse_std,
+                    weight,
+                    count,
+                    &sums,
+                    input,
+                    gradient,
+                    found,
+                );
+            });
             found
         };
         let sums_of = |i: usize| sums.iter().map(|sum| sum[i] as f32).collect();
@@ -125,20 +116,17 @@ pub(super) struct Relu;
 
 impl Operation<1> for Relu {
     type Saved = ();
-    const NEEDS_OUTPUT: bool = true;
+
+    fn needs_output(&self) -> bool {
+        true
+    }
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; input.len()];
-        fill_images(
-            images,
-            1,
-            &mut output,
-            || (),
-            |(), range, output| {
-                output.copy_from_slice(&input[of_images(input, images, &range)]);
-                activate(Activation::Relu, output);
-            },
-        );
+        fill_images(images, &mut output, |range, output| {
+            output.copy_from_slice(&input[of_images(input, images, &range)]);
+            activate(Activation::Relu, output);
+        });
         (output, ())
     }
 
@@ -148,16 +136,14 @@ impl Operation<1> for Relu {
         mut gradient: Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
-        let Recorded { images, output, .. } = recorded;
-        fill_images(
-            images,
-            1,
-            &mut gradient,
-            || (),
-            |(), range, gradient| {
-                relu_gradient(&output[of_images(output, images, &range)], gradient);
-            },
-        );
+        rectify(recorded.images, recorded.output, &mut gradient);
         [Some(gradient)]
     }
+}
+
+/// Sets the gradient of a ReLU's output to zero where the output is.
+pub(super) fn rectify(images: usize, output: &[f32], gradient: &mut [f32]) {
+    fill_images(images, gradient, |range, gradient| {
+        relu_gradient(&output[of_images(output, images, &range)], gradient);
+    });
 }

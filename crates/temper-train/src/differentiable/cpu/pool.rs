@@ -29,15 +29,9 @@ impl Operation<1> for MaxPool {
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
-        fill_images(
-            images,
-            1,
-            &mut output,
-            || (),
-            |(), range, output| {
-                max_pool2d(&self.shape, &input[of_images(input, images, &range)], output);
-            },
-        );
+        fill_images(images, &mut output, |range, output| {
+            max_pool2d(&self.shape, &input[of_images(input, images, &range)], output);
+        });
         (output, ())
     }
 
@@ -49,16 +43,10 @@ impl Operation<1> for MaxPool {
     ) -> [Option<Vec<f32>>; 1] {
         let Recorded { inputs: [input], images, .. } = recorded;
         let mut found = vec![0.0; input.len()];
-        fill_images(
-            images,
-            1,
-            &mut found,
-            || (),
-            |(), range, found| {
-                let gradient = &gradient[of_images(&gradient, images, &range)];
-                max_pool2d_gradient(&self.shape, &input[of_images(input, images, &range)], gradient, found);
-            },
-        );
+        fill_images(images, &mut found, |range, found| {
+            let gradient = &gradient[of_images(&gradient, images, &range)];
+            max_pool2d_gradient(&self.shape, &input[of_images(input, images, &range)], gradient, found);
+        });
         [Some(found)]
     }
 }
@@ -68,15 +56,9 @@ impl Operation<1> for AvgPool {
 
     fn forward(&self, [input]: [&[f32]; 1], images: usize) -> (Vec<f32>, ()) {
         let mut output = vec![0.0; output_len(&self.shape, input.len())];
-        fill_images(
-            images,
-            1,
-            &mut output,
-            || (),
-            |(), range, output| {
-                avg_pool2d(&self.shape, self.count_padding, &input[of_images(input, images, &range)], output);
-            },
-        );
+        fill_images(images, &mut output, |range, output| {
+            avg_pool2d(&self.shape, self.count_padding, &input[of_images(input, images, &range)], output);
+        });
         (output, ())
     }
 
@@ -88,16 +70,10 @@ impl Operation<1> for AvgPool {
     ) -> [Option<Vec<f32>>; 1] {
         let Recorded { inputs: [input], images, .. } = recorded;
         let mut found = vec![0.0; input.len()];
-        fill_images(
-            images,
-            1,
-            &mut found,
-            || (),
-            |(), range, found| {
-                let gradient = &gradient[of_images(&gradient, images, &range)];
-                avg_pool2d_gradient(&self.shape, self.count_padding, gradient, found);
-            },
-        );
+        fill_images(images, &mut found, |range, found| {
+            let gradient = &gradient[of_images(&gradient, images, &range)];
+            avg_pool2d_gradient(&self.shape, self.count_padding, gradient, found);
+        });
         [Some(found)]
     }
 }
