@@ -1,6 +1,6 @@
 //! Normal noise.
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 use temper_kernels::{Isa, standard_normal};
 
 /// Buffers of [`StandardNormals::draw`].
@@ -14,9 +14,10 @@ pub(super) struct StandardNormals {
 impl StandardNormals {
     /// Draws as many numbers from each stream, those of one after those of another.
     pub(super) fn draw<R: Rng>(&mut self, streams: &mut [R], of_each: usize) {
-        self.words.clear();
-        for stream in streams.iter_mut() {
-            self.words.extend((0..of_each).map(|_| stream.next_u32()));
+        self.words.resize(streams.len() * of_each, 0);
+        if of_each > 0 {
+            let runs = self.words.chunks_exact_mut(of_each);
+            runs.zip(streams).for_each(|(words, stream)| stream.fill(words));
         }
         self.values.resize(self.words.len(), 0.0);
         standard_normal(Isa::detect(), &self.words, &mut self.values);

@@ -53,6 +53,17 @@ impl Work for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { plane, mean, scale, bias, residual, relu, input, output } = self;
+        if plane == 1 && residual.is_none() {
+            let channels = mean.len();
+            for (input, output) in input.chunks_exact(channels).zip(output.chunks_exact_mut(channels)) {
+                let of_channels = mean.iter().zip(scale).zip(bias);
+                for ((out, &x), ((&mean, &scale), &bias)) in output.iter_mut().zip(input).zip(of_channels) {
+                    let normal = (x - mean).mul_add(scale, bias);
+                    *out = if relu { Activation::Relu.apply(normal) } else { normal };
+                }
+            }
+            return;
+        }
         let planes = input.chunks_exact(plane).zip(output.chunks_exact_mut(plane));
         for (i, (input, output)) in planes.enumerate() {
             let channel = i % mean.len();
@@ -117,6 +128,20 @@ impl Work for AddSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { plane, mean, inv_std, input, output, gradient, sums } = self;
+        if plane == 1 {
+            if let Some(output) = output {
+                mask(output, gradient);
+            }
+            let channels = mean.len();
+            for (input, gradient) in input.chunks_exact(channels).zip(gradient.chunks_exact(channels)) {
+                let of_channels = sums.iter_mut().zip(mean.iter().zip(inv_std));
+                for ((sums, (&mean, &inv_std)), (&x, &dz)) in of_channels.zip(input.iter().zip(gradient)) {
+                    sums[0] += f64::from(dz);
+                    sums[1] += f64::from(dz * (x - mean)) * f64::from(inv_std);
+                }
+            }
+            return;
+        }
         let planes = input.chunks_exact(plane).zip(gradient.chunks_exact_mut(plane));
         for (i, (input, gradient)) in planes.enumerate() {
             let channel = i % mean.len();
@@ -183,15 +208,27 @@ impl Work for Backward<'_> {
     #[expect(clippy::cast_possible_truncation, reason = "means of many values, rounded once")]
     fn run<S: Simd>(self) {
         let Self { plane, mean, inv_std, weight, count, sums, input, gradient, input_gradient } = self;
-        let planes = input.chunks_exact(plane).zip(gradient.chunks_exact(plane));
-        for (i, ((input, gradient), to)) in planes.zip(input_gradient.chunks_exact_mut(plane)).enumerate() {
-            let channel = i % mean.len();
-            let (mean, inv_std) = (mean[channel], inv_std[channel]);
-            let (shift, slope) =
-                ((sums[channel][0] / count) as f32, (-sums[channel][1] / count * f64::from(inv_std)) as f32);
-            let scale = weight[channel] * inv_std;
-            for ((to, &x), &dz) in to.iter_mut().zip(input).zip(gradient) {
-                *to = scale * (x - mean).mul_add(slope, dz - shift);
+        let shift: Vec<f32> = sums.iter().map(|sums| (sums[0] / count) as f32).collect();
+        let slope = |(sums, &inv_std): (&[f64; 2], &f32)| (-sums[1] / count * f64::from(inv_std)) as f32;
+        let slope: Vec<f32> = sums.iter().zip(inv_std).map(slope).collect();
+        let scale: Vec<f32> = weight.iter().zip(inv_std).map(|(weight, inv_std)| weight * inv_std).collect();
+        let channels = mean.len();
+        let operands = input.chunks_exact(plane * channels).zip(gradient.chunks_exact(plane * channels));
+        for ((input, gradient), to) in operands.zip(input_gradient.chunks_exact_mut(plane * channels)) {
+            if plane == 1 {
+                for channel in 0..channels {
+                    let (x, dz) = (input[channel] - mean[channel], gradient[channel] - shift[channel]);
+                    to[channel] = scale[channel] * x.mul_add(slope[channel], dz);
+                }
+                continue;
+            }
+            let planes = input.chunks_exact(plane).zip(gradient.chunks_exact(plane));
+            for (channel, ((input, gradient), to)) in planes.zip(to.chunks_exact_mut(plane)).enumerate() {
+                let (mean, shift, slope, scale) =
+                    (mean[channel], shift[channel], slope[channel], scale[channel]);
+                for ((to, &x), &dz) in to.iter_mut().zip(input).zip(gradient) {
+                    *to = scale * (x - mean).mul_add(slope, dz - shift);
+                }
             }
         }
     }

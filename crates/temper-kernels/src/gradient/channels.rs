@@ -59,6 +59,7 @@ pub struct Moments {
 impl Moments {
     /// Makes these the moments of both sets together (Chan, Golub and `LeVeque`, *Updating formulae and a pairwise algorithm for
     /// computing sample variances*, 1979, eq. 1.5).
+    #[inline(always)]
     pub fn combine(&mut self, other: &Self) {
         let count = self.count + other.count;
         if count == 0.0 {
@@ -105,6 +106,14 @@ impl Work for AddMoments<'_> {
         let Self { plane, values, moments } = self;
         let count = plane as f64;
         for image in values.chunks_exact(plane * moments.len()) {
+            if plane == 1 {
+                // The same numbers as below: a value's deviation from itself is 0, or NaN.
+                for (moments, &x) in moments.iter_mut().zip(image) {
+                    let rest = if x.is_finite() { 0.0 } else { f64::NAN };
+                    moments.combine(&Moments { count, mean: f64::from(x) + rest, squares: rest });
+                }
+                continue;
+            }
             for (moments, values) in moments.iter_mut().zip(image.chunks_exact(plane)) {
                 let [total] = sum(values, values, |x, _| [x]);
                 #[expect(

@@ -153,14 +153,11 @@ impl Adders {
                 disturb(changes, energies, spec.noise.sigma as f32, &normals[number * run..][..run]);
             }
         }
-        let mut vanished = 0;
-        for (sums, changes) in sums.chunks_exact_mut(outputs).zip(changes.chunks_exact(outputs)) {
-            for ((sum, change), row) in sums.iter_mut().zip(changes).zip(part.rows.iter().cycle()) {
-                vanished += u64::from(row.start + change < 0.0);
-                *sum += row.read(*change, spec.rounding);
-            }
+        match spec.rounding {
+            Rounding::Floor => part.read(changes, sums, outputs, rounding::floor),
+            Rounding::Nearest => part.read(changes, sums, outputs, rounding::nearest),
+            Rounding::None => part.read(changes, sums, outputs, |width| width),
         }
-        vanished
     }
 }
 
@@ -203,6 +200,32 @@ impl Part {
             }
         };
         Self { first, count, weights, shared, squares, rows }
+    }
+
+    /// Adds what the rows read of pulses that the cells made longer by `changes`; how many had vanished.
+    ///
+    /// **Shapes**: `changes` and `sums` `[positions, outputs]`.
+    fn read(
+        &self,
+        changes: &[f32],
+        sums: &mut [f32],
+        outputs: usize,
+        round: impl Fn(f32) -> f32 + Copy,
+    ) -> u64 {
+        let mut vanished = 0;
+        let mut add = |sum: &mut f32, change: f32, row: &Row| {
+            vanished += u32::from(row.start + change < 0.0);
+            *sum += row.read(change, round);
+        };
+        if let [row] = self.rows[..] {
+            sums.iter_mut().zip(changes).for_each(|(sum, change)| add(sum, *change, &row));
+        } else {
+            for (sums, changes) in sums.chunks_exact_mut(outputs).zip(changes.chunks_exact(outputs)) {
+                let of_outputs = sums.iter_mut().zip(changes).zip(&self.rows);
+                of_outputs.for_each(|((sum, change), row)| add(sum, *change, row));
+            }
+        }
+        vanished.into()
     }
 
     /// The features of this part as they reach the weights, `[positions, inputs of this part]`.
@@ -253,19 +276,18 @@ impl Row {
         let [generator, quantiser, _] = array.components();
         let mut own = Self { start: reserve * generator[row], quantiser: quantiser[row], zero: reserve };
         if array.spec.row_offset == RowOffset::Calibrated {
-            own.zero += own.read(0.0, array.spec.rounding);
+            own.zero += match array.spec.rounding {
+                Rounding::Floor => own.read(0.0, rounding::floor),
+                Rounding::Nearest => own.read(0.0, rounding::nearest),
+                Rounding::None => own.read(0.0, |width| width),
+            };
         }
         own
     }
 
     /// What is read of a pulse that the cells made longer by `change`; one that vanished has the width zero.
-    fn read(self, change: f32, rounding: Rounding) -> f32 {
-        let width = (self.start + change).max(0.0) / self.quantiser;
-        let read = match rounding {
-            Rounding::Floor => rounding::floor(width),
-            Rounding::Nearest => rounding::nearest(width),
-            Rounding::None => width,
-        };
-        read - self.zero
+    #[inline]
+    fn read(self, change: f32, round: impl Fn(f32) -> f32) -> f32 {
+        round((self.start + change).max(0.0) / self.quantiser) - self.zero
     }
 }
