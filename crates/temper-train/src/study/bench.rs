@@ -14,7 +14,7 @@ use temper_core::network::{Model, Network};
 use super::error::StudyError;
 use super::record::{Records, StudyRecord};
 use super::spec::{Repair, RepairSpec};
-use super::{Study, StudyObserver, train};
+use super::{Study, StudyObserver, condition_folder, train};
 use crate::batches::epoch_order;
 use crate::device::Device;
 use crate::differentiable::{Differentiable, Parameters, Statistics};
@@ -174,7 +174,7 @@ impl Bench<'_> {
     }
 
     fn folder(&self, condition: usize) -> PathBuf {
-        self.path.join(format!("retraining/condition-{}", condition + 1))
+        condition_folder(self.path, condition)
     }
 
     fn is_recorded(&self, condition: usize, chip: u64, repair: Repair) -> bool {

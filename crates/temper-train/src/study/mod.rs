@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use temper_core::write_atomically;
 
 use crate::device::Device;
-use crate::training::{Ended, Folder, Observer, Prepared, Training};
+use crate::training::{Ended, EpochRecord, Folder, Observer, Prepared, Training};
 use bench::{Bench, Golden};
 pub use error::StudyError;
 use record::Records;
@@ -111,6 +111,18 @@ impl Study {
         &self.golden
     }
 
+    /// What retraining did on each chip of a condition that was begun in the study's folder, chip by chip.
+    ///
+    /// # Errors
+    /// When a history cannot be read.
+    pub fn histories(&self, path: &Path, condition: usize) -> Result<Vec<Vec<EpochRecord>>, StudyError> {
+        let folder = condition_folder(path, condition);
+        let of_chip = |chip: u64| EpochRecord::read_all(&folder.join(format!("chip-{chip}/history.jsonl")));
+        let histories = self.spec.chips.seeds().map(of_chip).collect::<Result<Vec<_>, _>>();
+        let histories = histories.map_err(StudyError::training("retraining"))?;
+        Ok(histories.into_iter().filter(|history| !history.is_empty()).collect())
+    }
+
     /// Epochs of all retrainings.
     pub fn epochs(&self) -> usize {
         let of_repair = |repair: &RepairSpec| match repair {
@@ -178,6 +190,11 @@ impl Study {
         let text = toml::to_string(&self.spec).expect("a study that was read can be written");
         write_atomically(&file, text.as_bytes()).map_err(write(file.clone()))
     }
+}
+
+/// Where the trainings on chips of a condition are.
+fn condition_folder(path: &Path, condition: usize) -> PathBuf {
+    path.join(format!("retraining/condition-{}", condition + 1))
 }
 
 /// Does tasks `0..tasks`, each on one thread, as many at a time as the current rayon pool has, until one fails or all shall stop.

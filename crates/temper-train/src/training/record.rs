@@ -1,8 +1,13 @@
 //! What is recorded of an epoch.
 
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use temper_core::network::ParameterKind;
 
+use super::error::TrainError;
 use crate::differentiable::Parameters;
 
 /// One line of `history.jsonl`: an epoch, and what the network is like after it. Losses and statistics may be infinite or NaN.
@@ -55,6 +60,22 @@ fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>
 }
 
 impl EpochRecord {
+    /// The epochs of a `history.jsonl`; none, if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a line is no epoch's.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>, TrainError> {
+        let read = |source| TrainError::Read { path: path.to_owned(), source };
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                let records = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+                records.map_err(|error: serde_json::Error| read(error.into()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(read(error)),
+        }
+    }
+
     /// The accuracy by which the best epoch is chosen: on the held-out images if there are any, on the test images otherwise.
     pub fn choosing_accuracy(&self) -> f64 {
         self.validation_accuracy.unwrap_or(self.test_accuracy)

@@ -5,14 +5,16 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use temper_core::write_atomically;
 use temper_train::device;
 use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, StudySummary};
-use temper_train::training::{Ended, TrainingResult};
+use temper_train::training::{Ended, EpochRecord, TrainingResult};
 
 use super::data_dir::resolve_data_dir;
 use super::preset::{self, PresetKind};
 use super::print_json;
 use crate::exit::StoppedStudy;
+use crate::output::study_plots;
 use crate::output::table::Table;
 use crate::progress::{Chips, stop_on_ctrl_c};
 
@@ -43,66 +45,91 @@ pub(super) fn run(
     let ended = study.run(output, &device::cpu(), &chips);
     chips.finish();
     let ended = ended?;
-    report(&study, output, json, out)?;
+    if let Some(found) = Found::read(&study, output)? {
+        found.write(&study, output)?;
+        found.print(json, out)?;
+    }
     match ended {
         Ended::Complete => Ok(()),
         Ended::Stopped => Err(StoppedStudy.into()),
     }
 }
 
-/// Tells what the records in a study's folder amount to.
-fn report(study: &Study, folder: &Path, json: bool, out: &mut dyn Write) -> Result<()> {
-    let Some(summary) = summary(study, folder)? else { return Ok(()) };
-    if json {
-        return print_json(&summary, out);
-    }
-    let StudySummary { golden_accuracy, yield_accuracy, repairs } = &summary;
-    writeln!(out, "golden network: test accuracy {golden_accuracy:.4}\n")?;
-    let headings = [
-        "condition",
-        "repair",
-        "chips",
-        "accuracy",
-        "95 % interval",
-        "worst",
-        "lost",
-        "recovered",
-        "good",
-        "seconds",
-    ];
-    let mut table = (2..headings.len()).fold(Table::new(&headings), Table::right);
-    for repair in repairs {
-        table.row(row(repair));
-    }
-    writeln!(
-        out,
-        "{table}\nlost: share of the golden accuracy; recovered: share of what is lost without a repair, with its 95 % interval;\n\
-         good: share of the chips with an accuracy of {yield_accuracy:.4} or more, with its 95 % interval (Clopper and Pearson)"
-    )?;
-    Ok(())
+/// What a study's folder holds so far.
+struct Found {
+    records: Vec<StudyRecord>,
+    summary: StudySummary,
 }
 
-/// What is recorded so far; nothing, before the golden network is trained.
-pub(crate) fn summary(study: &Study, folder: &Path) -> Result<Option<StudySummary>> {
-    let golden = folder.join("golden/result.json");
-    if !golden.exists() {
-        return Ok(None);
+impl Found {
+    /// Reads it; nothing, before something is measured.
+    fn read(study: &Study, folder: &Path) -> Result<Option<Self>> {
+        let records = StudyRecord::read_all(folder)?;
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let golden = folder.join("golden/result.json");
+        let text = fs::read(&golden).with_context(|| format!("cannot read {}", golden.display()))?;
+        let result: TrainingResult =
+            serde_json::from_slice(&text).with_context(|| golden.display().to_string())?;
+        let golden = result.phases.last().context("the golden training has no phase")?.best_test_accuracy;
+        let summary = StudySummary::new(study, golden, &records, CONFIDENCE);
+        Ok(Some(Self { records, summary }))
     }
-    let text = fs::read(&golden).with_context(|| format!("cannot read {}", golden.display()))?;
-    let result: TrainingResult =
-        serde_json::from_slice(&text).with_context(|| golden.display().to_string())?;
-    let Some(phase) = result.phases.last() else { return Ok(None) };
-    let records = StudyRecord::read_all(folder)?;
-    Ok(Some(StudySummary::new(study, phase.best_test_accuracy, &records, CONFIDENCE)))
+
+    /// Writes the summary and its pictures to the study's folder.
+    fn write(&self, study: &Study, folder: &Path) -> Result<()> {
+        let conditions = study.conditions();
+        let golden = EpochRecord::read_all(&folder.join("golden/history.jsonl"))?;
+        let on_chips = (0..conditions.len())
+            .map(|condition| study.histories(folder, condition))
+            .collect::<Result<Vec<_>, _>>()?;
+        let json = serde_json::to_string_pretty(&self.summary)? + "\n";
+        let accuracies = study_plots::accuracies(conditions, &self.summary, &self.records)?;
+        let epochs = study_plots::epochs(conditions, &golden, &on_chips)?;
+        for (name, content) in
+            [("summary.json", json), ("accuracies.svg", accuracies), ("epochs.svg", epochs)]
+        {
+            write_atomically(&folder.join(name), content.as_bytes())
+                .with_context(|| format!("cannot write {name} in {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Prints the summary.
+    fn print(&self, json: bool, out: &mut dyn Write) -> Result<()> {
+        if json {
+            return print_json(&self.summary, out);
+        }
+        let StudySummary { golden_accuracy, yield_accuracy, repairs } = &self.summary;
+        writeln!(out, "golden network: test accuracy {golden_accuracy:.4}\n")?;
+        let headings =
+            ["repair", "chips", "accuracy", "95 % interval", "worst", "lost", "recovered", "good", "seconds"];
+        for of_condition in repairs.chunk_by(|a, b| a.condition == b.condition) {
+            let mut table = (1..headings.len()).fold(Table::new(&headings), Table::right);
+            for repair in of_condition {
+                table.row(row(repair));
+            }
+            if !of_condition[0].label.is_empty() {
+                writeln!(out, "{}", of_condition[0].label)?;
+            }
+            writeln!(out, "{table}")?;
+        }
+        writeln!(
+            out,
+            "lost: share of the golden accuracy; recovered: share of what is lost without a repair, with its 95 % interval;\n\
+             good: share of the chips with an accuracy of {yield_accuracy:.4} or more, with its 95 % interval (Clopper and Pearson)"
+        )?;
+        Ok(())
+    }
 }
 
-fn row(repair: &RepairSummary) -> [String; 10] {
+fn row(repair: &RepairSummary) -> [String; 9] {
     let interval = |(low, high): (f64, f64)| format!("{low:.4} to {high:.4}");
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let recovered = repair.recovered.filter(|_| repair.repair != Repair::Nothing);
     let (low, high) = repair.good.clopper_pearson;
     [
-        repair.label.clone(),
         repair.repair.to_string(),
         repair.accuracy.draws.to_string(),
         format!("{:.4}", repair.accuracy.mean),
