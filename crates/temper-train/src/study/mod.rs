@@ -115,12 +115,19 @@ impl Study {
     ///
     /// # Errors
     /// When a history cannot be read.
-    pub fn histories(&self, path: &Path, condition: usize) -> Result<Vec<Vec<EpochRecord>>, StudyError> {
+    pub fn histories(
+        &self,
+        path: &Path,
+        condition: usize,
+    ) -> Result<Vec<(u64, Vec<EpochRecord>)>, StudyError> {
         let folder = condition_folder(path, condition);
-        let of_chip = |chip: u64| EpochRecord::read_all(&folder.join(format!("chip-{chip}/history.jsonl")));
-        let histories = self.spec.chips.seeds().map(of_chip).collect::<Result<Vec<_>, _>>();
+        let of_chip = |chip: u64| {
+            let history = EpochRecord::read_all(&folder.join(format!("chip-{chip}/history.jsonl")))?;
+            Ok((chip, history))
+        };
+        let histories: Result<Vec<_>, _> = self.spec.chips.seeds().map(of_chip).collect();
         let histories = histories.map_err(StudyError::training("retraining"))?;
-        Ok(histories.into_iter().filter(|history| !history.is_empty()).collect())
+        Ok(histories.into_iter().filter(|(_, history)| !history.is_empty()).collect())
     }
 
     /// Epochs of all retrainings.

@@ -86,7 +86,7 @@ impl Found {
             .collect::<Result<Vec<_>, _>>()?;
         let json = serde_json::to_string_pretty(&self.summary)? + "\n";
         let accuracies = study_plots::accuracies(conditions, &self.summary, &self.records)?;
-        let epochs = study_plots::epochs(conditions, &golden, &on_chips)?;
+        let epochs = study_plots::epochs(conditions, &golden, &self.records, &on_chips)?;
         for (name, content) in
             [("summary.json", json), ("accuracies.svg", accuracies), ("epochs.svg", epochs)]
         {

@@ -9,7 +9,6 @@ use temper_train::training::EpochRecord;
 /// Colours of the Okabe–Ito palette, told apart by all kinds of colour vision.
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const ORANGE: RGBColor = RGBColor(213, 94, 0);
-const GREEN: RGBColor = RGBColor(0, 158, 115);
 
 const WIDTH: u32 = 900;
 
@@ -46,11 +45,11 @@ pub(crate) fn accuracies(
     let rows = kinds.len();
     // The first one on top.
     let row = |repair: Repair| (rows - 1 - kinds.iter().position(|kind| *kind == repair).unwrap_or(0)) as f64;
-    panels(60 + 26 * rows as u32, conditions, |condition, panel| {
+    panels(78 + 26 * rows as u32, conditions, |condition, panel| {
         let mut chart = ChartBuilder::on(panel)
             .caption(&conditions[condition].label, ("sans-serif", 16))
             .margin(8)
-            .x_label_area_size(28)
+            .x_label_area_size(44)
             .y_label_area_size(170)
             .build_cartesian_2d(0.0..1.0f64, -0.5..rows as f64 - 0.5)?;
         let name = |y: &f64| {
@@ -60,6 +59,7 @@ pub(crate) fn accuracies(
         chart
             .configure_mesh()
             .disable_y_mesh()
+            .x_desc("test accuracy: dots are chips, ticks their means, the dashed line the golden network")
             .y_labels(rows)
             .y_label_formatter(&name)
             .x_label_formatter(&|accuracy| format!("{accuracy:.1}"))
@@ -83,22 +83,23 @@ pub(crate) fn accuracies(
     })
 }
 
-/// Test accuracy over the epochs: of the golden network, then on each chip and in the mean over chips; a panel for each condition.
-/// `on_chips` has the histories of each condition's chips.
+/// Test accuracy over the epochs: of the golden network, then on each chip from before its first epoch, and in the mean over chips; a panel
+/// for each condition. `on_chips` has the histories of each condition's chips.
 pub(crate) fn epochs(
     conditions: &[StudyCondition],
     golden: &[EpochRecord],
-    on_chips: &[Vec<Vec<EpochRecord>>],
+    records: &[StudyRecord],
+    on_chips: &[Vec<(u64, Vec<EpochRecord>)>],
 ) -> Result<String> {
-    let longest = on_chips.iter().flatten().map(Vec::len).max().unwrap_or(0);
-    let all = (golden.len() + longest) as f64;
+    let longest = on_chips.iter().flatten().map(|(_, history)| history.len()).max().unwrap_or(0);
+    let start = golden.len();
     panels(230, conditions, |condition, panel| {
         let mut chart = ChartBuilder::on(panel)
             .caption(&conditions[condition].label, ("sans-serif", 16))
             .margin(8)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d(0.0..all, 0.0..1.0f64)?;
+            .build_cartesian_2d(0.0..(start + longest) as f64, 0.0..1.0f64)?;
         chart
             .configure_mesh()
             .x_desc("epoch")
@@ -109,25 +110,48 @@ pub(crate) fn epochs(
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.12))
             .draw()?;
-        let start = golden.len() as f64;
-        let curve = |history: &[EpochRecord], start: f64| -> Vec<(f64, f64)> {
-            let places = history.iter().enumerate();
-            places.map(|(i, record)| (start + i as f64 + 1.0, record.test_accuracy)).collect()
-        };
-        chart.draw_series(LineSeries::new(curve(golden, 0.0), ORANGE.stroke_width(2)))?;
-        let mine = &on_chips[condition];
-        for history in mine {
-            chart.draw_series(LineSeries::new(curve(history, start), BLUE.mix(0.25)))?;
+        let trained = golden.iter().enumerate().map(|(i, record)| (i as f64 + 1.0, record.test_accuracy));
+        chart
+            .draw_series(LineSeries::new(trained, ORANGE.stroke_width(2)))?
+            .label("golden network")
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], ORANGE.stroke_width(2)));
+        let curves: Vec<Vec<(f64, f64)>> = on_chips[condition]
+            .iter()
+            .map(|(chip, history)| {
+                let accuracies = stricken(records, condition, *chip).into_iter();
+                let accuracies = accuracies.chain(history.iter().map(|record| record.test_accuracy));
+                accuracies.enumerate().map(|(i, accuracy)| ((start + i) as f64, accuracy)).collect()
+            })
+            .collect();
+        for curve in &curves {
+            chart.draw_series(LineSeries::new(curve.iter().copied(), BLUE.mix(0.25)))?;
         }
         let mean = |epoch: usize| {
-            let found: Vec<f64> =
-                mine.iter().filter_map(|history| Some(history.get(epoch)?.test_accuracy)).collect();
-            (start + epoch as f64 + 1.0, found.iter().sum::<f64>() / found.len() as f64)
+            let found: Vec<f64> = curves.iter().filter_map(|curve| Some(curve.get(epoch)?.1)).collect();
+            ((start + epoch) as f64, found.iter().sum::<f64>() / found.len() as f64)
         };
-        let means = (0..mine.iter().map(Vec::len).max().unwrap_or(0)).map(mean);
-        chart.draw_series(LineSeries::new(means, GREEN.stroke_width(2)))?;
-        let on_chip = [(start, 0.0), (start, 1.0)];
+        let means = (0..curves.iter().map(Vec::len).max().unwrap_or(0)).map(mean);
+        chart
+            .draw_series(LineSeries::new(means, BLUE.stroke_width(2)))?
+            .label("on chips: each, and their mean")
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], BLUE.stroke_width(2)));
+        let on_chip = [(start as f64, 0.0), (start as f64, 1.0)];
         chart.draw_series(DashedLineSeries::new(on_chip, 6, 4, BLACK.stroke_width(1)))?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerLeft)
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.2))
+            .label_font(("sans-serif", 13))
+            .draw()?;
         Ok(())
     })
+}
+
+/// The accuracy on a chip before any repair, if it is recorded.
+fn stricken(records: &[StudyRecord], condition: usize, chip: u64) -> Option<f64> {
+    let is_it = |record: &&StudyRecord| {
+        (record.condition, record.chip, record.repair) == (condition, chip, Repair::Nothing)
+    };
+    Some(records.iter().find(is_it)?.accuracy)
 }
