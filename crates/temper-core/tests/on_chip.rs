@@ -121,6 +121,19 @@ fn noise_belongs_to_the_image_and_the_inference() {
 }
 
 #[test]
+fn users_are_told_when_pulses_can_vanish() {
+    let [_, linear] = models();
+    let with =
+        |reserve| hardware(&linear.network, SandwichRamSpec { reserve, ..Default::default() }).warnings();
+    assert!(with(7140.0).is_empty(), "the published reserve is enough for 28 cells");
+    let warned = with(7139.0);
+    assert_eq!(warned.len(), 3, "every layer");
+    let expected =
+        "pulses can vanish: they begin with a reserve of 7139, and the 28 cells of a row can take 7140 away";
+    assert!(warned[0].starts_with("fc1: ") && warned[0].ends_with(expected), "{}", warned[0]);
+}
+
+#[test]
 fn a_chip_is_its_seed_and_survives_being_written() {
     let [model, _] = models();
     let hardware = hardware(&model.network, SandwichRamSpec::default());

@@ -188,6 +188,23 @@ impl Hardware {
         })
     }
 
+    /// What the user should know before layers compute: devices whose readings can leave their range.
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = |layer: &HardwareLayer| match &layer.model {
+            HardwareModel::SandwichRam(spec) => {
+                let needed = spec.needed_reserve();
+                (spec.reserve < needed).then(|| {
+                    format!(
+                        "{}: pulses can vanish: they begin with a reserve of {}, and the {} cells of a row can take {needed} away",
+                        layer.name, spec.reserve, spec.cells
+                    )
+                })
+            }
+            HardwareModel::Crossbar(_) => None,
+        };
+        self.layers.iter().filter_map(warning).collect()
+    }
+
     /// Whether no layer lies on hardware.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use temper_core::hardware::Hardware;
 use temper_core::write_atomically;
 
 use crate::device::Device;
@@ -94,6 +95,18 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// What the user should know before chips are measured: what their devices cannot read.
+    pub fn warnings(&self) -> Vec<String> {
+        let of_condition = |condition: &StudyCondition| {
+            let hardware = Hardware::new(&self.golden.network, &condition.hardware);
+            hardware.map_or_else(|_| Vec::new(), |hardware| hardware.warnings())
+        };
+        let mut warnings: Vec<String> = self.conditions.iter().flat_map(of_condition).collect();
+        warnings.sort_unstable();
+        warnings.dedup();
+        warnings
     }
 
     /// What it was made from.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use temper_core::data::{Dataset, Layout, Preprocessing, Split, load};
 use temper_core::execution::Program;
+use temper_core::hardware::Hardware;
 use temper_core::network::{Model, Network, NodeId, ParameterKind};
 
 use super::error::TrainError;
@@ -75,6 +76,15 @@ impl Prepared {
         Stored::new(self.recipe.seed, &self.network, phase)
             .map_err(|source| TrainError::Stored { number, source })?;
         Ok(())
+    }
+
+    /// What the user should know before training: what hardware cannot read.
+    pub fn warnings(&self) -> Vec<String> {
+        let of_phase = |phase: &PhaseSpec| {
+            let hardware = Hardware::new(&self.network, &phase.hardware);
+            hardware.map_or_else(|_| Vec::new(), |hardware| hardware.warnings())
+        };
+        self.recipe.phases.iter().flat_map(of_phase).collect()
     }
 
     /// Which parameters train in a phase.

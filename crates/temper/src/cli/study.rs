@@ -40,6 +40,9 @@ pub(super) fn run(
     let spec = StudySpec::parse(&text).with_context(|| source.to_owned())?;
     let data_dir = resolve_data_dir(data_dir)?;
     let study = Study::new(spec, base, &data_dir).with_context(|| source.to_owned())?;
+    for warning in study.warnings() {
+        eprintln!("warning: {warning}");
+    }
     stop_on_ctrl_c("stopping after the steps in flight");
     let chips = Chips::new(&study);
     let ended = study.run(output, &device::cpu(), &chips);

@@ -77,6 +77,9 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
         DeviceArg::Gpu => device::gpu()?,
     };
     let prepared = Prepared::new(recipe, base, &data_dir).with_context(in_file)?;
+    for warning in prepared.warnings() {
+        eprintln!("warning: {warning}");
+    }
     let find = if args.resume { Folder::find } else { Folder::open };
     let folder = find(&args.output, &prepared.recipe)?;
     if folder.has_checkpoint() && !args.resume {

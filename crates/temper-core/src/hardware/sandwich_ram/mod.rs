@@ -180,6 +180,11 @@ impl SandwichRamSpec {
         Ok(())
     }
 
+    /// The least reserve with which no pulse of an ideal row vanishes: what its cells can take away.
+    pub fn needed_reserve(&self) -> f64 {
+        f64::from(LARGEST_FEATURE) * self.cells as f64
+    }
+
     /// Rows that a layer's output needs: its inputs, `cells` at a time.
     pub(super) fn rows_of(&self, inputs: usize) -> usize {
         inputs.div_ceil(self.cells)
