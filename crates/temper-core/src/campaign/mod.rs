@@ -12,7 +12,9 @@
 
 mod arithmetic;
 mod armed;
+mod chip;
 mod chunk;
+mod combination;
 mod engine;
 mod error;
 mod identity;
