@@ -154,4 +154,3 @@ fn with_field<T: Serialize + DeserializeOwned>(
     inner.insert(name.to_owned(), value.clone());
     table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
-
