@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use temper_core::campaign::{CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, TrialsSpec};
 use temper_core::fault::{ErrorModel, FaultSpec, ListedFault};
+use temper_core::hardware::{CrossbarSpec, HardwareSpec, SandwichRamSpec};
 use temper_core::memory::StorageSpec;
 
 fn page() -> String {
@@ -38,6 +39,9 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         ("## `[data]`", keys::<DataSpec>()),
         ("## `[calibration]`", keys::<CalibrationSpec>()),
         ("## `[[storage]]`", keys::<StorageSpec>()),
+        ("## `[[hardware]]`", keys::<HardwareSpec>()),
+        ("### Crossbar", keys::<CrossbarSpec>()),
+        ("### Sandwich-RAM", keys::<SandwichRamSpec>()),
         ("## `[[fault]]`", keys::<FaultSpec>()),
         ("### Listed faults", keys::<ListedFault>()),
         ("## `[trials]`", keys::<TrialsSpec>()),
