@@ -85,7 +85,7 @@ fn precision_chooses_the_images_of_chips() {
     assert_eq!((&report["complete"], &report["images"]), (&true.into(), &300.into()));
     let choice = &report["conditions"][0]["images"];
     assert!(choice.is_object(), "a pilot chose: {report}");
-    let lost = report["conditions"][0]["accuracy_drop"]["mean"].as_f64().expect("a drop");
+    let lost = report["conditions"][0]["accuracy_drop"]["estimate"].as_f64().expect("a drop");
     assert!((0.005..0.5).contains(&lost), "{report}");
 }
 

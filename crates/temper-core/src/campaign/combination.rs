@@ -96,11 +96,9 @@ impl Combination {
 
     /// The place of the `[[hardware]]` whose layers an axis chooses, from 0.
     pub(super) fn hardware_of(&self, axis: &str) -> Option<usize> {
-        match self.fields(axis).ok()? {
-            (owners, LAYERS) => owners.iter().find_map(|owner| match owner {
-                Owner::Hardware(i) => Some(*i),
-                _ => None,
-            }),
+        let (owners, field) = self.fields(axis).ok()?;
+        match owners.as_slice() {
+            [Owner::Hardware(i)] if field == LAYERS => Some(*i),
             _ => None,
         }
     }
