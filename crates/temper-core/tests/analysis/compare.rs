@@ -116,7 +116,9 @@ fn chips_of_one_hardware_are_pairs() {
         let toml =
             format!("trials.count = 3\nhardware = [{{ model = {{ kind = \"crossbar\", rows = {rows} }} }}]");
         let mut directory = Directory::new(&toml, &[(Vec::new(), 0)], 3, (10, 10));
-        [1, 2, 4].into_iter().for_each(|sdc| directory.add(0, lost(10, sdc)));
+        for sdc in [1, 2, 4] {
+            directory.add(0, lost(10, sdc));
+        }
         directory
     };
     let pairing =
