@@ -105,8 +105,8 @@ fn noise_belongs_to_the_image_and_the_inference() {
         let classes = program.0.output_len();
         let mut workspace = Workspace::new(&program.0);
         for image in (0..inputs.len()).rev().step_by(7) {
-            workspace.number_from(image as u64);
             inputs.fill(image..=image, workspace.input_mut(&program.0, 1));
+            workspace.number([image]);
             program.0.run_with(&program.1, &mut workspace, &mut |tap, values| {
                 memory.tensor(memory.at_tap(tap)).codec().store(values);
             });

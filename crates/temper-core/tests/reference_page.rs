@@ -1,32 +1,17 @@
-//! The campaign reference names every key that a specification may have, and no other.
+//! The references of campaigns and hardware name every key that a specification may have, and no other.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-use serde::de::DeserializeOwned;
 use temper_core::campaign::{CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, TrialsSpec};
 use temper_core::fault::{ErrorModel, FaultSpec, ListedFault};
+use temper_core::hardware::{Deviation, HardwareModel, HardwareSpec};
 use temper_core::memory::StorageSpec;
 
+#[path = "support/pages.rs"]
+pub mod pages;
+
+use pages::{Words, documented, examples, keys, keys_after, kinds, page_of};
+
 fn page() -> String {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "..", "..", "docs", "campaign-reference.md"].iter().collect();
-    std::fs::read_to_string(path).expect("the page is part of the repository")
-}
-
-/// The keys of a table, as its own error message lists them.
-fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
-    let error = toml::from_str::<T>("no-such-key = 1").err().expect("no table has this key").to_string();
-    let listed = error.split("expected").nth(1).expect("the message lists what is expected");
-    listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// The words in code in the first column of a section's first table.
-fn documented(page: &str, heading: &str) -> BTreeSet<String> {
-    let section = page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
-    let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
-    let cells = rows.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+    page_of("campaign-reference.md")
 }
 
 #[test]
@@ -38,6 +23,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         ("## `[data]`", keys::<DataSpec>()),
         ("## `[calibration]`", keys::<CalibrationSpec>()),
         ("## `[[storage]]`", keys::<StorageSpec>()),
+        ("## `[[hardware]]`", keys::<HardwareSpec>()),
         ("## `[[fault]]`", keys::<FaultSpec>()),
         ("### Listed faults", keys::<ListedFault>()),
         ("## `[trials]`", keys::<TrialsSpec>()),
@@ -45,6 +31,18 @@ fn every_key_is_documented_and_every_documented_key_exists() {
     ] {
         assert_eq!(documented(&page, heading), keys, "{heading}");
     }
+}
+
+#[test]
+fn every_key_of_hardware_is_documented() {
+    let page = page_of("hardware.md");
+    let of_kind = |kind: &str| keys_after::<HardwareModel>(&format!("kind = \"{kind}\""));
+    assert_eq!(documented(&page, "## `[[hardware]]`"), keys::<HardwareSpec>());
+    assert_eq!(documented(&page, "## `sandwich-ram`"), of_kind("sandwich-ram"));
+    assert_eq!(documented(&page, "### Deviations"), keys::<Deviation>());
+    assert_eq!(documented(&page, "## `crossbar`"), of_kind("crossbar"));
+    let known: Words = ["sandwich-ram", "crossbar"].map(str::to_owned).into();
+    assert_eq!(kinds::<HardwareModel>(), known, "a device without a section");
 }
 
 #[test]
@@ -61,8 +59,7 @@ fn every_error_model_is_documented() {
 fn every_example_is_a_specification() {
     let page = page();
     let head = "seed = 1\nmodel.file = \"m\"\ndata.set = \"digits\"\n";
-    let examples: Vec<&str> =
-        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples = examples(&page);
     assert!(examples.len() >= 6);
     for example in examples {
         let mut text = example.to_owned();

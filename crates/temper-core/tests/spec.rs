@@ -258,7 +258,12 @@ const SENSELESS: [(&str, &str, usize, &str); 33] = [
         19,
         "[sweep] format: \"int80\" is not a number format",
     ),
-    ("[0, 1, 2, 5]", "'each'", 19, "[sweep] count: only layer and bit have an \"each\"; expected a list"),
+    (
+        "[0, 1, 2, 5]",
+        "'each'",
+        19,
+        "[sweep] count: only layer, bit and hardware.N.layers have an \"each\"; expected a list",
+    ),
     ("count = [0", "fault.2.count = [0", 19, "[sweep] fault.2.count: there is no entry 2; expected 1 to 1"),
     (
         "count = [0",
@@ -276,7 +281,7 @@ const SENSELESS: [(&str, &str, usize, &str); 33] = [
         "count = [0",
         "trials.count = [0",
         19,
-        "[sweep] trials.count: expected a field of the faults, fault.N.FIELD or storage.N.FIELD",
+        "[sweep] trials.count: expected a field of the faults, fault.N.FIELD, storage.N.FIELD or hardware.N.FIELD",
     ),
     (
         "count = [0",
@@ -307,7 +312,7 @@ fn senseless_specifications_are_refused_by_name_and_place() {
     // Written as a list, not as tables.
     let toml = "seed = 1\nfault = []\nmodel.file = 'm'\ndata.set = 'digits'\ntrials.count = 1";
     let error = CampaignSpec::parse(toml).expect_err("no fault");
-    assert_eq!(error.to_string(), "[[fault]]: expected at least one, found none");
+    assert_eq!(error.to_string(), "[[fault]]: expected at least one, or [[hardware]]; found none");
     assert!(CampaignSpec::parse("").is_err());
 }
 

@@ -1,11 +1,6 @@
-//! The references of recipes, studies and hardware name every key that there may be, and no other.
+//! The references of recipes and studies name every key that there may be, and no other.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-use serde::de::DeserializeOwned;
 use temper_core::data::{Layout, Preprocessing};
-use temper_core::hardware::{Deviation, HardwareModel, HardwareSpec};
 use temper_core::network::zoo::{Nonlinearity, Pooling, Shortcut};
 use temper_train::optimizer::OptimizerSpec;
 use temper_train::recipe::{
@@ -17,58 +12,13 @@ use temper_train::study::{ChipsSpec, RepairSpec, StudySpec};
 use temper_train::training::Verdict;
 use temper_train::{AugmentationSpec, Fan, Initialisation};
 
-type Words = BTreeSet<String>;
+#[path = "../../temper-core/tests/support/pages.rs"]
+pub mod pages;
 
-fn page_of(name: &str) -> String {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", "docs", name].iter().collect();
-    std::fs::read_to_string(path).expect("the page is part of the repository")
-}
+use pages::{Words, documented, examples, keys, keys_after, kinds, page_of, section, words};
 
 fn page() -> String {
     page_of("recipe-reference.md")
-}
-
-/// What an error message says was expected.
-fn listed(error: &str) -> Words {
-    let listed = error.split("expected").nth(1).unwrap_or_default();
-    listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// The keys of a table that begins with `head`, as its own error message lists them.
-fn keys_after<T: DeserializeOwned>(head: &str) -> Words {
-    let text = format!("{head}\nno-such-key = 1");
-    let error = toml::from_str::<T>(&text).err().expect("no table has this key").to_string();
-    assert!(error.contains("no-such-key"), "{error}");
-    listed(error.lines().last().expect("a message"))
-}
-
-fn keys<T: DeserializeOwned>() -> Words {
-    keys_after::<T>("")
-}
-
-/// The kinds of a tagged table.
-fn kinds<T: DeserializeOwned>() -> Words {
-    let error = toml::from_str::<T>("kind = \"no-such-kind\"").err().expect("there is no such kind");
-    listed(error.message())
-}
-
-/// The words that a value may be.
-fn words<T: DeserializeOwned>() -> Words {
-    let error = T::deserialize(toml::Value::from("no-such-word")).err().expect("there is no such word");
-    listed(error.message())
-}
-
-/// The part of the page under a heading.
-fn section<'a>(page: &'a str, heading: &str) -> &'a str {
-    let rest = page.split(&format!("\n{heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
-    rest.split("\n#").next().expect("split gives one part")
-}
-
-/// The words in code in the first column of a section's first table.
-fn documented(page: &str, heading: &str) -> Words {
-    let rows = section(page, heading).lines().skip_while(|line| !line.starts_with("|---")).skip(1);
-    let cells = rows.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 #[test]
@@ -150,22 +100,6 @@ fn every_word_that_a_key_may_have_is_documented() {
         assert!(section(&page, "### Regularisers").contains(&format!("kind = \"{kind}\"")), "{kind}");
     }
     assert_eq!(documented(&page, "## What comes of it"), words::<Verdict>());
-}
-
-fn examples(page: &str) -> Vec<&str> {
-    page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
-
-#[test]
-fn every_key_of_hardware_is_documented() {
-    let page = page_of("hardware.md");
-    let of_kind = |kind: &str| keys_after::<HardwareModel>(&format!("kind = \"{kind}\""));
-    assert_eq!(documented(&page, "## `[[hardware]]`"), keys::<HardwareSpec>());
-    assert_eq!(documented(&page, "## `sandwich-ram`"), of_kind("sandwich-ram"));
-    assert_eq!(documented(&page, "### Deviations"), keys::<Deviation>());
-    assert_eq!(documented(&page, "## `crossbar`"), of_kind("crossbar"));
-    let known: Words = ["sandwich-ram", "crossbar"].map(str::to_owned).into();
-    assert_eq!(kinds::<HardwareModel>(), known, "a device without a section");
 }
 
 #[test]

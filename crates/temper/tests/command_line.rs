@@ -158,7 +158,7 @@ fn usage_errors_give_2() {
     refused(&["campaign", "run", "spec.toml"], 2, &["--output"]);
     refused(&["campaign", "run", "spec.toml", "-o", "x", "--threads", "0"], 2, &["--threads"]);
     refused(&["model", "import", "-o", "x"], 2, &["--arch"]);
-    refused(&["run", "slowstart"], 2, &["quickstart"]);
+    refused(&["run"], 2, &["quickstart"]);
 }
 
 #[test]
@@ -171,6 +171,7 @@ fn bad_files_give_3_and_name_the_file() {
     };
     let empty = path("empty.safetensors", b"");
     refused(&["eval", &empty, "--data", "digits"], 3, &["empty.safetensors"]);
+    refused(&["run", "slowstart"], 3, &["slowstart", "quickstart", "preset:NAME"]);
     refused(&["eval", "no-such-file.safetensors", "--data", "digits"], 3, &["no-such-file.safetensors"]);
     let huge = path("huge.safetensors", &(1u64 << 60).to_le_bytes());
     refused(&["eval", &huge, "--data", "digits"], 3, &["huge.safetensors"]);

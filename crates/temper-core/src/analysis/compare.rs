@@ -134,6 +134,7 @@ fn differences(first: &CampaignInfo, second: &CampaignInfo) -> Vec<String> {
     let conditions = |info: &CampaignInfo| info.plan.conditions.len();
     let parts = [
         ("the faults differ", a.faults != b.faults),
+        ("the hardware differs", a.hardware != b.hardware),
         ("the storage differs", a.storage != b.storage),
         ("the seeds differ", a.seed != b.seed),
         ("sites are sampled differently", sampling(first) != sampling(second)),

@@ -26,7 +26,7 @@ pub enum Unit {
 impl Unit {
     /// What the draws of a condition are, from the specification with the condition's swept fields in it.
     fn of(spec: &CampaignSpec, condition: &Condition) -> Self {
-        let [fault] = spec.faults.as_slice() else { return Self::Chip };
+        let ([fault], []) = (spec.faults.as_slice(), spec.hardware.as_slice()) else { return Self::Chip };
         let swept = |field: &str| {
             let of_fault = format!("fault.1.{field}");
             let found =

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::resolved::Struck;
-use crate::fault::FaultError;
-use crate::memory::{Departure, IntegerError, Memory, Part, Target, TensorId};
+use crate::fault::{FaultError, Lifetime};
+use crate::memory::{Departure, IntegerError, IntegerSource, Memory, Part, Target, TensorId};
 
 /// In which numbers convolutions and linear layers compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -35,48 +35,71 @@ pub(super) enum Unfit {
 
 /// What one fault does to one tensor.
 #[derive(Clone, Copy)]
-struct Strike {
-    fault: usize,
-    tensor: TensorId,
+pub(super) struct Strike {
+    /// The fault's number, from 0.
+    pub(super) fault: usize,
+    pub(super) tensor: TensorId,
     part: Part,
-    departure: Departure,
+    pub(super) departure: Departure,
+    /// Whether it is another one in every image.
+    pub(super) anew: bool,
 }
 
-/// Checks that a condition can be computed in integers, and stays in them under its faults.
-pub(super) fn check_integer(memory: &Memory, faults: &[Struck]) -> Result<(), Unfit> {
-    let sources = memory.integer_sources().map_err(Unfit::Storage)?;
+impl Strike {
+    /// Which layer it strikes, and what there.
+    pub(super) fn struck(&self, memory: &Memory) -> (String, Target) {
+        let struck = memory.tensor(self.tensor);
+        (struck.layer.clone(), Target { class: struck.class, part: self.part })
+    }
+}
+
+/// What faults do to every tensor that they may strike.
+pub(super) fn strikes(faults: &[Struck]) -> Vec<Strike> {
     let mut strikes = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
         match fault {
             Struck::Drawn(fault) => {
                 let (part, departure) = fault.departure();
-                strikes.extend(fault.tensors().map(|tensor| Strike {
-                    fault: number,
-                    tensor,
-                    part,
-                    departure,
-                }));
+                let anew = fault.lifetime() == Lifetime::Transient;
+                let strike = |tensor| Strike { fault: number, tensor, part, departure, anew };
+                strikes.extend(fault.tensors().map(strike));
             }
             Struck::Listed(listed) => strikes.extend(listed.iter().map(|listed| Strike {
                 fault: number,
                 tensor: listed.site.tensor,
                 part: listed.site.part,
                 departure: listed.site.damage.departure(),
+                anew: listed.image.is_some(),
             })),
         }
     }
+    strikes
+}
+
+/// The first strike that makes of the codes of these layers what no code stands for.
+pub(super) fn off_codes<'a>(
+    memory: &Memory,
+    sources: &[IntegerSource],
+    strikes: &'a [Strike],
+) -> Option<&'a Strike> {
     let mut words: Vec<TensorId> =
         strikes.iter().filter(|s| s.departure == Departure::Word).map(|s| s.tensor).collect();
     words.sort_unstable();
-    for strike in &strikes {
-        let Strike { tensor, part, departure, .. } = *strike;
+    strikes.iter().find(|strike| {
+        let Strike { tensor, part, departure, .. } = **strike;
         let words = words.binary_search(&tensor).is_ok();
-        if !sources.iter().all(|source| source.holds(memory, tensor, part, departure, words)) {
-            let struck = memory.tensor(tensor);
-            let target = Target { class: struck.class, part };
-            let error = FaultError::OffGrid { layer: struck.layer.clone(), target };
-            return Err(Unfit::Fault(strike.fault, error));
+        !sources.iter().all(|source| source.holds(memory, tensor, part, departure, words))
+    })
+}
+
+/// Checks that a condition can be computed in integers, and stays in them under its faults.
+pub(super) fn check_integer(memory: &Memory, faults: &[Struck]) -> Result<(), Unfit> {
+    let sources = memory.integer_sources().map_err(Unfit::Storage)?;
+    match off_codes(memory, &sources, &strikes(faults)) {
+        None => Ok(()),
+        Some(strike) => {
+            let (layer, target) = strike.struck(memory);
+            Err(Unfit::Fault(strike.fault, FaultError::OffGrid { layer, target }))
         }
     }
-    Ok(())
 }

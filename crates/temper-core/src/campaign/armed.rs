@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::chip::TrialChip;
 use super::engine::Golden;
 use super::plan::Trial;
 use super::resolved::{Campaign, TrialFaults};
@@ -22,6 +23,8 @@ pub(super) struct Armed {
     pub(super) origins: Origins,
     /// Whether parameters are struck anew for every image.
     pub(super) anew: bool,
+    /// The chip that it runs on, once it is mounted.
+    pub(super) chip: Option<TrialChip>,
 }
 
 impl Campaign<'_> {
@@ -40,7 +43,8 @@ impl Campaign<'_> {
         }
         let anew = self.strikes_parameters_anew(trial, &faults);
         let images = self.images_of(golden, trial);
-        Armed { trial, faults, changes, images, activations, origins, anew }
+        // Mounted later: chips take time.
+        Armed { trial, faults, changes, images, activations, origins, anew, chip: None }
     }
 }
 
@@ -58,6 +62,6 @@ impl Armed {
 
     /// Whether no image can come out otherwise than in the golden run.
     pub(super) fn changes_nothing(&self) -> bool {
-        !self.anew && self.origins.first().is_none()
+        !self.anew && self.chip.is_none() && self.origins.first().is_none()
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -187,14 +188,10 @@ impl Chunk<'_> {
             for &image in &images {
                 self.classify(image, &Output::Golden, &mut part);
             }
+        } else if self.manner == Manner::Whole {
+            self.run_whole(armed, &images, worker, &mut part);
         } else if armed.anew {
             self.run_anew(armed, &images, worker, &mut part);
-        } else if self.manner == Manner::Whole {
-            strike(&armed.changes, &mut worker.weights);
-            for images in images.chunks(self.most.min(chunk_size(&self.variant.program))) {
-                self.run_whole(armed, images, worker, &mut part);
-            }
-            undo(&armed.changes, &self.variant.weights, &mut worker.weights);
         } else if !images.is_empty() {
             strike(&armed.changes, &mut worker.weights);
             self.run_beside_golden(armed, &images, worker, &mut part);
@@ -221,12 +218,38 @@ impl Chunk<'_> {
         Some(own)
     }
 
+    /// Runs a trial through the whole network, on its chip if it has one.
     fn run_whole(&self, armed: &Armed, images: &[usize], worker: &mut Worker, part: &mut Part) {
+        if let Some(chip) = &armed.chip {
+            chip.mount(&mut worker.weights);
+        }
+        let pristine = &self.variant.weights;
+        if armed.anew {
+            let own = self.transient_sites(armed, images.iter().copied(), part).unwrap_or_default();
+            for (image, sites) in images.iter().zip(&own) {
+                let changes = changes(&self.variant.memory, sites);
+                strike(&changes, &mut worker.weights);
+                self.run_batch(slice::from_ref(image), Struck::All(sites), worker, part);
+                undo(&changes, pristine, &mut worker.weights);
+            }
+        } else {
+            strike(&armed.changes, &mut worker.weights);
+            for images in images.chunks(self.most.min(chunk_size(&self.variant.program))) {
+                let own = self.transient_sites(armed, images.iter().copied(), part);
+                let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
+                self.run_batch(images, struck, worker, part);
+            }
+            undo(&armed.changes, pristine, &mut worker.weights);
+        }
+        worker.weights.unmount();
+    }
+
+    /// Runs some images through the whole network.
+    fn run_batch(&self, images: &[usize], struck: Struck<'_>, worker: &mut Worker, part: &mut Part) {
         let program = &self.variant.program;
-        let own = self.transient_sites(armed, images.iter().copied(), part);
-        let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
         let whole = &mut worker.whole;
         self.campaign.inputs.fill(images.iter().copied(), whole.input_mut(program, images.len()));
+        whole.number(images.iter().copied());
         program.run_with(&worker.weights, whole, &mut self.variant.touch(struck));
         let outputs = whole.output(program).chunks_exact(program.output_len());
         images

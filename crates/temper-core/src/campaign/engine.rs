@@ -149,8 +149,9 @@ impl Campaign<'_> {
         let mut pace = Pace::new(self.images());
         let mut trials = trials.into_iter().peekable();
         while trials.peek().is_some() {
-            let armed = self.next_block(golden, &mut trials, pace.trials());
+            let mut armed = self.next_block(golden, &mut trials, pace.trials());
             let began = Instant::now();
+            armed.par_iter_mut().for_each(|armed| armed.chip = self.chip_of(armed.trial, &armed.changes));
             let parts = self.run_block(golden, &armed, options, observer, &mut state);
             // What is not finished is not recorded.
             if observer.is_cancelled() {
@@ -178,7 +179,8 @@ impl Campaign<'_> {
         while block.len() < most && sites < MOST_SITES {
             let Some(trial) = trials.next() else { break };
             let armed = self.arm(golden, trial);
-            sites += armed.faults.permanent_sites();
+            // A weight on a chip takes about as much memory as a site.
+            sites += armed.faults.permanent_sites() + self.hardware_of(trial).weights();
             block.push(armed);
         }
         block
@@ -272,10 +274,13 @@ impl Campaign<'_> {
     }
 
     /// How the trials of a stored network run: beside golden activations if starting behind what faults leave alone saves more than
-    /// computing those costs; parameters struck anew for every image always do.
+    /// computing those costs; parameters struck anew for every image always do. Chips run the whole network: every value differs.
     fn manner(&self, number: usize, trials: &[Armed], options: &RunOptions, state: &mut State) -> Manner {
         let variant = &self.variants[number];
         let mine = || trials.iter().filter(|armed| self.variant_number(armed.trial) == number);
+        if mine().any(|armed| armed.chip.is_some()) {
+            return Manner::Whole;
+        }
         let (mut saved, left) = (0.0, &mut state.left[number]);
         for armed in mine() {
             let Some(first) = armed.origins.first() else { continue };

@@ -6,6 +6,7 @@ use super::spec::{SpecError, SpecPath};
 use crate::data::PreprocessingError;
 use crate::execution::ClassesError;
 use crate::fault::{FaultError, ListError};
+use crate::hardware::HardwareError;
 use crate::memory::{IntegerError, MemoryError};
 
 /// Why a campaign cannot run.
@@ -41,6 +42,16 @@ pub enum CampaignError {
         condition: String,
         /// What is wrong.
         source: MemoryError,
+    },
+    /// Layers cannot lie on hardware as wanted.
+    #[error("hardware {number}{}", under(condition))]
+    Hardware {
+        /// Which `[[hardware]]`, from 1.
+        number: usize,
+        /// Which condition; empty without a sweep.
+        condition: String,
+        /// What is wrong.
+        source: HardwareError,
     },
     /// The network as stored cannot be computed in integers.
     #[error("arithmetic = \"integer\"{}", under(condition))]
@@ -80,6 +91,7 @@ impl CampaignError {
             }
             Self::List { number, .. } => path(&["fault", &number.to_string(), "list"]),
             Self::Storage { number, source, .. } => path(&["storage", &number.to_string(), source.field()]),
+            Self::Hardware { number, source, .. } => path(&["hardware", &number.to_string(), source.field()]),
             Self::Integer { .. } => path(&["arithmetic"]),
             Self::Spec(SpecError::Toml(_)) | Self::NoCalibration | Self::Data(_) | Self::Classes(_) => None,
         }

@@ -36,9 +36,10 @@ impl Identity {
             spec.faults.iter().map(|fault| FaultSpec { list: None, ..fault.clone() }).collect();
         let stored = (&spec.calibration, &spec.storage);
         let parts = (spec.seed, &spec.data, stored, faults, &spec.sweep, &spec.trials, &spec.record);
-        // Of float arithmetic nothing is added: campaigns from before there was another keep their hash.
+        // Of float arithmetic and no hardware nothing is added: campaigns from before there was another keep their hash.
         let arithmetic = (spec.arithmetic != Arithmetic::Float).then(|| json(&spec.arithmetic));
-        let spec = hash([json(&parts)].iter().chain(&arithmetic).map(Vec::as_slice));
+        let hardware = (!spec.hardware.is_empty()).then(|| json(&spec.hardware));
+        let spec = hash([json(&parts)].iter().chain(&arithmetic).chain(&hardware).map(Vec::as_slice));
         let network = hash_network(network, preprocessing);
         let data: Vec<String> = std::iter::once(data).chain(calibration).map(hash_data).collect();
         let data = if let [images] = data.as_slice() {

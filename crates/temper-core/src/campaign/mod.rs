@@ -4,15 +4,18 @@
 //! is a pure list of [`Trial`]s that can be counted and split before anything runs; where draws stop by precision, a [`Schedule`] says
 //! from the records what is to be run next, and on how many images. Each trial draws its faults from a stream that
 //! is a pure function of (campaign seed, trial id), strikes the weights, runs its images, compares every output with the golden
-//! one and takes the strike back; what is left of it is a [`TrialRecord`] in the append-only log of a [`CampaignDir`]. A [`Shard`] is
-//! a slice of a plan for one of several machines, whose directories are merged afterwards.
+//! one and takes the strike back; layers on hardware lie on the chip of its draw. What is left of it is a [`TrialRecord`] in the
+//! append-only log of a [`CampaignDir`]. A [`Shard`] is a slice of a plan for one of several machines, whose directories are merged
+//! afterwards.
 //!
 //! Results are the same, bit for bit, for any number of threads, any order, any sharding and any resume. The
 //! engine never prints: it calls back.
 
 mod arithmetic;
 mod armed;
+mod chip;
 mod chunk;
+mod combination;
 mod engine;
 mod error;
 mod identity;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::chip::TrialChip;
 use super::engine::{Golden, Observer};
 use super::outcome::Outcomes;
 use super::plan::Trial;
@@ -93,6 +94,7 @@ struct Observed<'a> {
     trial: Trial,
     program: Program,
     weights: Weights,
+    chip: Option<TrialChip>,
     nodes: Vec<NodeId>,
 }
 
@@ -104,7 +106,8 @@ impl Campaign<'_> {
         let network = variant.memory.network();
         let nodes: Vec<NodeId> = (0..network.nodes().len()).map(NodeId).collect();
         let (program, weights) = variant.observed(&nodes);
-        let observed = Observed { campaign: self, trial, program, weights, nodes };
+        let chip = self.chip_of(trial, &changes(&variant.memory, &self.permanent_sites(trial)));
+        let observed = Observed { campaign: self, trial, program, weights, chip, nodes };
         let parts: Vec<(Outcomes, Vec<Sums>)> = observed
             .chunks(golden)
             .into_par_iter()
@@ -155,8 +158,12 @@ impl Observed<'_> {
         let mut weights = self.weights.clone();
         // Where parameters are struck anew for every image, there is one image.
         strike(&changes(&variant.memory, &sites[0]), &mut weights);
+        if let Some(chip) = &self.chip {
+            chip.mount(&mut weights);
+        }
         let mut faulty = Workspace::recording(program);
         campaign.inputs.fill(images.clone(), faulty.input_mut(program, images.len()));
+        faulty.number(images.clone());
         program.run_with(&weights, &mut faulty, &mut variant.touch(Struck::Each(&sites)));
         let outcomes = campaign.classify(golden, *trial, images.clone(), faulty.output(program));
         let sums = self.nodes.iter().map(|&node| {

@@ -12,6 +12,7 @@ use crate::execution::IntegerLayer;
 use crate::fault::{
     Fault, FaultList, FaultSite, Lifetime, ListedFault, ListedSite, image_stream, trial_stream,
 };
+use crate::hardware::Hardware;
 use crate::memory::{Memory, TensorId};
 use crate::network::{Network, Op};
 
@@ -20,7 +21,7 @@ use crate::network::{Network, Op};
 pub struct Campaign<'a> {
     identity: Identity,
     plan: Plan,
-    seed: u64,
+    pub(super) seed: u64,
     record: RecordSpec,
     conditions: Vec<Resolved>,
     pub(super) variants: Vec<Variant>,
@@ -36,6 +37,8 @@ pub(super) struct Resolved {
     pub(super) faults: Vec<Struck>,
     /// For plans of one site a trial, the site of each draw.
     pub(super) chosen: Option<Chosen>,
+    /// The layers that lie on a chip.
+    pub(super) hardware: Hardware,
 }
 
 /// One `[[fault]]`.
@@ -202,6 +205,11 @@ impl<'a> Campaign<'a> {
 
     pub(super) fn variant_of(&self, trial: Trial) -> &Variant {
         &self.variants[self.variant_number(trial)]
+    }
+
+    /// The layers that lie on a trial's chip.
+    pub(super) fn hardware_of(&self, trial: Trial) -> &Hardware {
+        &self.conditions[trial.condition].hardware
     }
 
     pub(super) fn records_predictions(&self) -> bool {

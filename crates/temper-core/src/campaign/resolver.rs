@@ -1,15 +1,18 @@
 //! From the combinations of a sweep to stored networks, faults and the conditions of a plan.
 
 use super::arithmetic::{Arithmetic, Unfit, check_integer};
+use super::chip::check_chips;
+use super::combination::{BIT, Combination};
 use super::error::CampaignError;
 use super::plan::Condition;
 use super::resolved::{Chosen, Resolved, Struck};
 use super::spec::{CampaignSpec, Entry, SpecError, storage_with};
-use super::sweep::{BIT, Combination, SweptValue, label};
+use super::sweep::{SweptValue, label};
 use super::trials::Sampling;
 use crate::fault::{FaultError, FaultSpec, Number, check_list, condition_stream, resolve_list, tap_list};
+use crate::hardware::{Hardware, HardwareError};
 use crate::memory::{Memory, StorageError, StorageSpec};
-use crate::network::Network;
+use crate::network::{Network, NodeId};
 
 /// Resolves conditions.
 pub(super) struct Resolver<'a> {
@@ -50,6 +53,12 @@ impl Resolver<'_> {
         axis: &str,
         combination: &Combination,
     ) -> Result<Vec<SweptValue>, CampaignError> {
+        if let Some(place) = combination.hardware_of(axis) {
+            let hardware = Hardware::new(self.network, &combination.hardware[place..=place])
+                .map_err(|(_, source)| hardware_error(place + 1, combination, source))?;
+            let name = |node: NodeId| SweptValue::Text(self.network.node(node).name.clone());
+            return Ok(hardware.nodes().into_iter().map(name).collect());
+        }
         let memory = self.memory(combination)?;
         let mut values: Vec<SweptValue> = Vec::new();
         for (i, fault) in combination.faults.iter().enumerate().filter(|(_, fault)| !fault.is_listed()) {
@@ -87,6 +96,7 @@ impl Resolver<'_> {
         for (id, (combination, variant)) in combinations.iter().zip(variants).enumerate() {
             let faults = self.faults(combination, &found.memories[variant])?;
             self.check_arithmetic(combination, &found.memories[variant], &faults)?;
+            let hardware = self.hardware(combination, &found.memories[variant], &faults)?;
             let drawn = faults.iter().filter_map(|fault| match fault {
                 Struck::Drawn(fault) => Some(fault.sites()),
                 Struck::Listed(_) => None,
@@ -100,7 +110,7 @@ impl Resolver<'_> {
                 }
             }
             let chosen = self.chosen(id, sites, draws);
-            found.resolved.push(Resolved { variant, faults, chosen });
+            found.resolved.push(Resolved { variant, faults, chosen, hardware });
             found.planned.push(Condition { id, swept: combination.swept.clone(), sites, draws });
         }
         let draws = |sum: u64, condition: &Condition| sum.checked_add(condition.draws);
@@ -124,6 +134,21 @@ impl Resolver<'_> {
             Unfit::Storage(source) => CampaignError::Integer { condition: label(&combination.swept), source },
             Unfit::Fault(fault, source) => fault_error(fault + 1, combination, source),
         })
+    }
+
+    /// The hardware of a combination, on which the network as stored and struck can lie.
+    fn hardware(
+        &self,
+        combination: &Combination,
+        memory: &Memory,
+        faults: &[Struck],
+    ) -> Result<Hardware, CampaignError> {
+        let hardware = Hardware::new(self.network, &combination.hardware)
+            .and_then(|hardware| hardware.check_storage(memory).map(|()| hardware))
+            .map_err(|(number, source)| hardware_error(number, combination, source))?;
+        check_chips(memory, &hardware, faults)
+            .map_err(|(fault, source)| fault_error(fault + 1, combination, source))?;
+        Ok(hardware)
     }
 
     /// The number of the memory in which a combination stores the network, which is added if there is none like it. `known` are the
@@ -202,4 +227,8 @@ fn tap(combination: &Combination, memory: &mut Memory) -> Result<(), CampaignErr
 
 fn fault_error(number: usize, combination: &Combination, source: FaultError) -> CampaignError {
     CampaignError::Fault { number, condition: label(&combination.swept), source }
+}
+
+fn hardware_error(number: usize, combination: &Combination, source: HardwareError) -> CampaignError {
+    CampaignError::Hardware { number, condition: label(&combination.swept), source }
 }

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::arithmetic::Arithmetic;
+use super::combination::Combination;
 use super::sweep::SweepSpec;
-use super::trials::TrialsSpec;
+use super::trials::{Sampling, TrialsSpec};
 use crate::data::Split;
 use crate::fault::FaultSpec;
+use crate::hardware::HardwareSpec;
 use crate::memory::{Layers, StorageSpec};
 
 /// A campaign specification: the whole of a `campaign.toml`.
@@ -32,9 +34,12 @@ pub struct CampaignSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage: Vec<StorageSpec>,
     /// What is struck; several entries act together, in order.
-    #[serde(rename = "fault")]
+    #[serde(rename = "fault", default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultSpec>,
-    /// Fields of the faults and the storage taken through several values; a single condition if absent.
+    /// Which layers lie on analog hardware; each draw is a chip.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardware: Vec<HardwareSpec>,
+    /// Fields of the faults, the storage and the hardware taken through several values; a single condition if absent.
     #[serde(default, skip_serializing_if = "SweepSpec::is_empty")]
     pub sweep: SweepSpec,
     /// How many draws.
@@ -133,7 +138,7 @@ pub enum SpecError {
 
 /// A path as a user would write it: `fault 2, layers` or `[trials] count`.
 fn written(path: &[String]) -> String {
-    let is_array = |key: &str| matches!(key, "fault" | "storage");
+    let is_array = |key: &str| matches!(key, "fault" | "storage" | "hardware");
     match path {
         [] => String::new(),
         [array] if is_array(array) => format!("[[{array}]]"),
@@ -171,8 +176,12 @@ impl CampaignSpec {
 
     /// Checks what can be checked without a network.
     pub(super) fn check(&self) -> Result<(), SpecError> {
-        if self.faults.is_empty() {
-            return Err(SpecError::value(&["fault"], "expected at least one, found none"));
+        if self.faults.is_empty() && self.hardware.is_empty() {
+            return Err(SpecError::value(&["fault"], "expected at least one, or [[hardware]]; found none"));
+        }
+        if !self.hardware.is_empty() && self.trials.sampling() != Sampling::Independent {
+            let reason = "a statistical or exhaustive campaign counts faults, but every draw is another chip; with [[hardware]] give count or precision";
+            return Err(SpecError::value(&["trials"], reason));
         }
         if self.data.limit == Some(0) {
             return Err(SpecError::value(&["data", "limit"], "expected at least 1, found 0"));
@@ -203,7 +212,7 @@ impl CampaignSpec {
 
     /// Whether activations are ever quantised, so that images are needed to find their ranges.
     pub fn needs_calibration(&self) -> bool {
-        self.sweep.combinations(self).iter().any(|(storage, faults)| {
+        self.sweep.combinations(self).iter().any(|Combination { storage, faults, .. }| {
             let storage = storage_with(storage, faults);
             storage.iter().any(|(_, spec)| spec.target.class.is_activation() && spec.format.needs_range())
         })

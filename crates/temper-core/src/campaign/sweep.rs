@@ -1,14 +1,14 @@
-//! Axes of a sweep: any field of the faults and of the storage, taken through several values.
+//! Axes of a sweep: any field of the faults, of the storage and of the hardware, taken through several values.
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::combination::{Combination, Owner};
 use super::spec::{CampaignSpec, SpecError};
-use crate::fault::{FaultSpec, float_text};
-use crate::memory::StorageSpec;
+use crate::fault::float_text;
 
 /// `[sweep]`: axes in the order written. The conditions are all combinations of their values, the last axis running fastest.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,7 +23,7 @@ pub struct SweepSpec {
 pub enum AxisValues {
     /// These, in this order.
     List(Vec<SweptValue>),
-    /// `"each"`: every layer or every bit that the faults may strike.
+    /// `"each"`: every layer or every bit that the faults may strike, or every layer that may lie on the hardware.
     Each(Each),
 }
 
@@ -121,8 +121,11 @@ impl AxisValues {
     /// Checks the values of an axis one by one.
     fn check(&self, axis: &str, spec: &CampaignSpec) -> Result<(), String> {
         let values = match self {
-            Self::Each(_) if axis == BIT || axis == LAYER => return Ok(()),
-            Self::Each(_) => return Err("only layer and bit have an \"each\"; expected a list".to_owned()),
+            Self::Each(_) if Combination::unswept(spec).has_each(axis) => return Ok(()),
+            Self::Each(_) => {
+                let reason = "only layer, bit and hardware.N.layers have an \"each\"; expected a list";
+                return Err(reason.to_owned());
+            }
             Self::List(values) => values,
         };
         if values.is_empty() {
@@ -153,37 +156,8 @@ pub fn label(swept: &[Swept]) -> String {
     pairs.join(", ")
 }
 
-/// A combination of the axes' values, with what it makes of the specification.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Combination {
-    pub(super) swept: Vec<Swept>,
-    pub(super) storage: Vec<StorageSpec>,
-    pub(super) faults: Vec<FaultSpec>,
-}
-
-/// Whose field is swept: an entry's place, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Fault(usize),
-    Storage(usize),
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fault(i) => write!(f, "fault {}", i + 1),
-            Self::Storage(i) => write!(f, "storage {}", i + 1),
-        }
-    }
-}
-
 /// More conditions than anyone wants.
 const MOST_CONDITIONS: usize = 1_000_000;
-
-/// The axis of one bit at a time.
-pub(super) const BIT: &str = "bit";
-/// The axis of one layer at a time.
-pub(super) const LAYER: &str = "layer";
 
 impl SweepSpec {
     /// Whether there is no axis.
@@ -245,88 +219,13 @@ impl SweepSpec {
         Ok(combinations)
     }
 
-    /// Storage and faults of all combinations; an axis that goes through `each` layer or bit leaves them as they are.
-    pub(super) fn combinations(&self, spec: &CampaignSpec) -> Vec<(Vec<StorageSpec>, Vec<FaultSpec>)> {
+    /// All combinations; an axis that goes through `each` layer or bit is left out.
+    pub(super) fn combinations(&self, spec: &CampaignSpec) -> Vec<Combination> {
         let listed = |(_, values): &&(String, AxisValues)| matches!(values, AxisValues::List(_));
         let axes = Self { axes: self.axes.iter().filter(listed).cloned().collect() };
         let none = |_: &str, _: &Combination| Ok::<_, SpecError>(Vec::new());
-        let combinations = axes.expand(spec, none).unwrap_or_default();
-        combinations.into_iter().map(|combination| (combination.storage, combination.faults)).collect()
+        axes.expand(spec, none).unwrap_or_default()
     }
-}
-
-impl Combination {
-    fn unswept(spec: &CampaignSpec) -> Self {
-        Self { swept: Vec::new(), storage: spec.storage.clone(), faults: spec.faults.clone() }
-    }
-
-    /// Whose field an axis takes through its values, and which: `sigma` that of every fault that is drawn, `fault.2.sigma` that of the
-    /// second, `storage.1.format` that of the first entry of the storage.
-    fn fields<'a>(&self, axis: &'a str) -> Result<(Vec<Owner>, &'a str), String> {
-        let entry = |number: &str, entries: usize| match number.parse::<usize>() {
-            Ok(number) if (1..=entries).contains(&number) => Ok(number - 1),
-            _ if entries == 0 => Err(format!("there is no entry {number}, nor any other")),
-            _ => Err(format!("there is no entry {number}; expected 1 to {entries}")),
-        };
-        let parts: Vec<&str> = axis.split('.').collect();
-        let (owners, name) = match parts.as_slice() {
-            [name] => {
-                let drawn = (0..self.faults.len()).filter(|&i| !self.faults[i].is_listed());
-                (drawn.map(Owner::Fault).collect(), *name)
-            }
-            ["fault", number, name] => (vec![Owner::Fault(entry(number, self.faults.len())?)], *name),
-            ["storage", number, name] => (vec![Owner::Storage(entry(number, self.storage.len())?)], *name),
-            _ => return Err("expected a field of the faults, fault.N.FIELD or storage.N.FIELD".to_owned()),
-        };
-        let is_list = |owner: &Owner| matches!(owner, Owner::Fault(i) if self.faults[*i].is_listed());
-        if owners.is_empty() || owners.iter().any(is_list) || matches!(name, "list" | "listed") {
-            return Err(
-                "the faults of a list cannot be swept; expected a field of a fault that is drawn".to_owned()
-            );
-        }
-        Ok((
-            owners,
-            match name {
-                BIT => "bits",
-                LAYER => "layers",
-                name => name,
-            },
-        ))
-    }
-
-    /// Gives a swept field a value.
-    fn set(&mut self, axis: &str, value: &SweptValue) -> Result<(), String> {
-        let (owners, field) = self.fields(axis)?;
-        let value_of_field = match value {
-            SweptValue::Integer(value) => toml::Value::Integer(*value),
-            SweptValue::Real(value) => toml::Value::Float(*value),
-            SweptValue::Text(text) => toml::Value::String(text.clone()),
-        };
-        // One bit is a list of bits; a word such as `sign` is what it is.
-        let value_of_field = match value_of_field {
-            value @ toml::Value::Integer(_) if field == "bits" => toml::Value::Array(vec![value]),
-            value => value,
-        };
-        for owner in owners {
-            match owner {
-                Owner::Fault(i) => self.faults[i] = with_field(&self.faults[i], field, &value_of_field)?,
-                Owner::Storage(i) => self.storage[i] = with_field(&self.storage[i], field, &value_of_field)?,
-            }
-        }
-        self.swept.push(Swept { axis: axis.to_owned(), value: value.clone() });
-        Ok(())
-    }
-}
-
-/// The same entry with one field replaced.
-fn with_field<T: Serialize + DeserializeOwned>(
-    entry: &T,
-    name: &str,
-    value: &toml::Value,
-) -> Result<T, String> {
-    let mut table = toml::Table::try_from(entry).map_err(|error| error.to_string())?;
-    table.insert(name.to_owned(), value.clone());
-    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
 impl Serialize for SweepSpec {

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::armed::Armed;
+use super::chip::TrialChip;
 use super::chunk::Part;
 use super::resolved::Campaign;
 use super::variant::Struck;
@@ -53,8 +54,9 @@ impl Campaign<'_> {
     fn verify_trial(&self, armed: &Armed, part: &Part) -> Result<(), Mismatch> {
         let chunk = if armed.anew { 1 } else { chunk_size(&self.variant_of(armed.trial).program) };
         let images = armed.images_in(0..self.images());
-        let expected: Vec<Option<u8>> =
-            images.par_chunks(chunk).flat_map_iter(|images| self.brute_force(armed, images)).collect();
+        let chip = self.chip_of(armed.trial, &armed.changes);
+        let brute_force = |images| self.brute_force(armed, chip.as_ref(), images);
+        let expected: Vec<Option<u8>> = images.par_chunks(chunk).flat_map_iter(brute_force).collect();
         let pairs = part.predictions.iter().zip(&expected);
         match images.iter().zip(pairs).find(|(_, (found, expected))| found != expected) {
             None => Ok(()),
@@ -66,8 +68,8 @@ impl Campaign<'_> {
         }
     }
 
-    /// The top classes of some images under a trial: with parameters of their own, through the whole network.
-    fn brute_force(&self, armed: &Armed, images: &[usize]) -> Vec<Option<u8>> {
+    /// The top classes of some images under a trial: with parameters of their own, through the whole network, on its chip if it has one.
+    fn brute_force(&self, armed: &Armed, chip: Option<&TrialChip>, images: &[usize]) -> Vec<Option<u8>> {
         let variant = self.variant_of(armed.trial);
         let program = &variant.program;
         let of_image = |&image: &usize| self.sites_of_image(armed.trial, &armed.faults, image as u64);
@@ -75,8 +77,12 @@ impl Campaign<'_> {
         let mut weights = variant.weights.clone();
         // Where parameters are struck anew for every image, there is one image.
         strike(&changes(&variant.memory, &sites[0]), &mut weights);
+        if let Some(chip) = chip {
+            chip.mount(&mut weights);
+        }
         let mut workspace = Workspace::new(program);
         self.inputs.fill(images.iter().copied(), workspace.input_mut(program, images.len()));
+        workspace.number(images.iter().copied());
         program.run_with(&weights, &mut workspace, &mut variant.touch(Struck::Each(&sites)));
         let outputs = workspace.output(program).chunks_exact(program.output_len());
         outputs.map(|output| top_class(output).map(|class| class as u8)).collect()

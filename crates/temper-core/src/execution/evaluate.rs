@@ -79,8 +79,8 @@ pub fn logits_with(
         |workspace, (index, logits)| {
             let count = logits.len() / classes;
             let images = index * chunk..index * chunk + count;
-            workspace.number_from(images.start as u64);
             inputs.fill(images.clone(), workspace.input_mut(program, count));
+            workspace.number(images.clone());
             program.run_with(weights, workspace, &mut |tap, values| touch(images.clone(), tap, values));
             logits.copy_from_slice(workspace.output(program));
             progress(count);

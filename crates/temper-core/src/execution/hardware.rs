@@ -1,6 +1,6 @@
 //! Layers computed by a chip.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use temper_kernels::{activate, affine};
 
@@ -13,17 +13,17 @@ use crate::network::{Network, NodeId};
 /// A layer of a program on a chip.
 #[derive(Debug, Clone)]
 pub(super) struct OnChip {
-    layer: Mounted,
+    layer: Arc<Mounted>,
     noise: Option<Noise>,
 }
 
 impl OnChip {
-    /// Computes the layer's step on a batch, whose images have these numbers; `read` gives its inputs.
+    /// Computes the layer's step on a batch of images with these numbers; `read` gives its inputs.
     pub(super) fn run<'a>(
         &self,
         op: &StepOp,
         weights: &StepWeights,
-        images: Range<u64>,
+        images: &[u64],
         read: &dyn Fn(usize) -> &'a [f32],
         output: &mut [f32],
         scratch: &mut HardwareScratch,
@@ -35,10 +35,9 @@ impl OnChip {
             StepOp::Linear { residual, activation } => (1, residual, activation),
             _ => unreachable!("only convolutions and linear layers lie on hardware"),
         };
-        let count = (images.end - images.start) as usize;
-        let stream = |noise: Noise| images.clone().map(move |image| noise.stream(self.layer.node, image));
+        let stream = |noise: Noise| images.iter().map(move |&image| noise.stream(self.layer.node, image));
         let mut streams: Vec<NoiseStream> = self.noise.into_iter().flat_map(stream).collect();
-        self.layer.run(count, read(0), output, &mut streams, scratch);
+        self.layer.run(images.len(), read(0), output, &mut streams, scratch);
         if let Some(bias) = &weights.bias {
             for (plane, bias) in output.chunks_exact_mut(plane).zip(bias.iter().cycle()) {
                 for value in plane {
@@ -72,12 +71,23 @@ impl Program {
         noise: Option<Noise>,
     ) -> (Self, Weights) {
         let (program, mut weights) = Self::compile(network, observed, taps);
-        for layer in layers {
-            let path = format!("{}.weight", network.node(layer.node).name);
-            let parameter = network.parameters().position(|(other, _)| other == path);
-            let step = program.places[parameter.expect("a layer with weights")].step;
-            weights.steps[step].on_chip = Some(OnChip { layer, noise });
-        }
+        let layers: Vec<Arc<Mounted>> = layers.into_iter().map(Arc::new).collect();
+        weights.mount(&layers, noise);
         (program, weights)
+    }
+}
+
+impl Weights {
+    /// Lets a chip compute these layers until they are [unmounted](Self::unmount); its operations have this noise, or none.
+    pub fn mount(&mut self, layers: &[Arc<Mounted>], noise: Option<Noise>) {
+        for layer in layers {
+            let step = self.places[layer.parameter.0].step;
+            self.steps[step].on_chip = Some(OnChip { layer: Arc::clone(layer), noise });
+        }
+    }
+
+    /// Takes every layer off its chip.
+    pub fn unmount(&mut self) {
+        self.steps.iter_mut().for_each(|step| step.on_chip = None);
     }
 }

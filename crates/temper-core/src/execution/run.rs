@@ -15,8 +15,8 @@ use crate::network::NodeId;
 #[derive(Debug, Clone)]
 pub struct Workspace {
     images: usize,
-    /// The number of the batch's first image, by which noise is drawn.
-    first_image: u64,
+    /// The numbers of the batch's images, by which noise is drawn.
+    numbers: Vec<u64>,
     buffers: Vec<Vec<f32>>,
     /// For each value, its buffer.
     buffer_of: Vec<usize>,
@@ -41,7 +41,7 @@ impl Workspace {
         let count = buffer_of.iter().max().map_or(0, |last| last + 1);
         Self {
             images: 0,
-            first_image: 0,
+            numbers: Vec::new(),
             buffers: vec![Vec::new(); count],
             buffer_of,
             recording,
@@ -51,17 +51,23 @@ impl Workspace {
         }
     }
 
-    /// The inputs of a batch of `images` images, to be filled before running.
+    /// The inputs of a batch of `images` images, to be filled before running. They are numbered from 0 on.
     ///
     /// **Shapes**: `[images, …input]`.
     pub fn input_mut(&mut self, program: &Program, images: usize) -> &mut [f32] {
         self.images = images;
+        self.number(0..images);
         sized(&mut self.buffers[self.buffer_of[0]], images * program.input_len())
     }
 
-    /// Numbers the images of the batches to come from `first` on, by which the noise of hardware is drawn; from 0, unless this is called.
-    pub fn number_from(&mut self, first: u64) {
-        self.first_image = first;
+    /// Gives the images of a batch other numbers, by which the noise of hardware is drawn.
+    ///
+    /// # Panics
+    /// When they are not as many as the images.
+    pub fn number(&mut self, images: impl IntoIterator<Item = usize>) {
+        self.numbers.clear();
+        self.numbers.extend(images.into_iter().map(|image| image as u64));
+        assert_eq!(self.numbers.len(), self.images, "each image has a number");
     }
 
     /// Number of images in the batch.
@@ -131,15 +137,7 @@ impl Program {
         let weights = &weights.steps[index];
         match weights {
             StepWeights { on_chip: Some(layer), .. } => {
-                let (first, images) = (workspace.first_image, workspace.images);
-                layer.run(
-                    &step.op,
-                    weights,
-                    first..first + images as u64,
-                    &read,
-                    output,
-                    &mut hardware_scratch,
-                );
+                layer.run(&step.op, weights, &workspace.numbers, &read, output, &mut hardware_scratch);
             }
             StepWeights { integer: Some(product), .. } => {
                 product.run(&step.op, weights, &read, output, &mut integer_scratch);

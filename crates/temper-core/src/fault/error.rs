@@ -47,6 +47,24 @@ pub enum FaultError {
         /// What is struck.
         target: Target,
     },
+    /// Weights on a chip that would be others in every image.
+    #[error(
+        "lifetime: the weights of {layer} lie on a chip, which is programmed once and not for every image; expected \"permanent\""
+    )]
+    ChipAnew {
+        /// The layer that is struck.
+        layer: String,
+    },
+    /// Values of a layer on a device that holds and reads codes may become something that no code stands for.
+    #[error(
+        "model: {layer} lies on a device that computes with the codes of its {target}, which this fault can make values that are no codes; expected a model of bits or random-word, of the values as stored"
+    )]
+    OffDevice {
+        /// The layer that is struck.
+        layer: String,
+        /// What is struck.
+        target: Target,
+    },
     /// A field that is absent and needed, or present and meaningless.
     #[error("{field}: {reason}")]
     Field {
@@ -89,7 +107,8 @@ impl FaultError {
             Self::NoMetadata { .. } => Some("target"),
             Self::Format { .. } => Some("format"),
             Self::Field { field, .. } | Self::Rate { field, .. } => Some(field),
-            Self::OffGrid { .. } => Some("model"),
+            Self::OffGrid { .. } | Self::OffDevice { .. } => Some("model"),
+            Self::ChipAnew { .. } => Some("lifetime"),
             Self::Count { .. } => Some("count"),
             Self::Amount { .. } => None,
         }

@@ -7,6 +7,7 @@ use super::chip::{Array, ChipLayer};
 use super::crossbar::ProgrammedCrossbar;
 use super::rounding;
 use super::sandwich_ram::{AdderBuffers, Adders};
+use crate::execution::ParameterId;
 use crate::memory::Memory;
 use crate::network::NodeId;
 use crate::number::Grid;
@@ -22,6 +23,8 @@ const LARGEST_FEATURE: f32 = 255.0;
 pub struct Mounted {
     /// The layer.
     pub node: NodeId,
+    /// Its weights.
+    pub parameter: ParameterId,
     product: Product,
     unfold: Unfold,
 }
@@ -78,10 +81,10 @@ impl Mounted {
             Some(shape) => Unfold::Windows(shape),
             None => Unfold::Nothing,
         };
+        let stored = memory.weights_of(&on_chip.layer);
         let product = match &on_chip.array {
             Array::SandwichRam(array) => {
-                let codec = memory.weights_of(&on_chip.layer).codec();
-                let grids = codec.signed_grids().expect("binary weights are small integers");
+                let grids = stored.codec().signed_grids().expect("binary weights are small integers");
                 let inputs = memory.stored_inputs(node).expect("its inputs are stored as small integers");
                 let features = memory.tensor(inputs.inputs).codec().signed_grids();
                 let features = features.expect("unsigned integers are small integers")[0];
@@ -90,7 +93,8 @@ impl Mounted {
             }
             Array::Crossbar(array) => Product::Crossbar(ProgrammedCrossbar::new(array.clone(), weights)),
         };
-        Self { node, product, unfold }
+        let parameter = stored.parameter().expect("weights are a parameter");
+        Self { node, parameter, product, unfold }
     }
 
     /// The sums of a batch as values, without what the layer adds to them, and how many readings were beyond what the device can read: of

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::chip::{Array, Chip, ChipLayer, chip_stream};
 use super::crossbar::{Crossbar, CrossbarError, CrossbarSpec};
 use super::sandwich_ram::{SandwichRam, SandwichRamError, SandwichRamSpec};
-use crate::memory::{Layers, Memory, SelectorError};
+use crate::memory::{IntegerSource, Layers, Memory, SelectorError};
 use crate::network::{Network, NodeId, Op};
 use crate::number::NumberFormat;
 
@@ -91,6 +91,16 @@ pub enum HardwareError {
         /// What it should be.
         expected: &'static str,
     },
+}
+
+impl HardwareError {
+    /// The field of the entry that is wrong, or that asks for what was not found.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Selector(_) | Self::Kind { .. } | Self::Groups { .. } | Self::Twice { .. } => "layers",
+            Self::SandwichRam(_) | Self::Crossbar(_) | Self::Weights { .. } | Self::Inputs { .. } => "model",
+        }
+    }
 }
 
 /// The layers of a network that lie on hardware.
@@ -213,6 +223,18 @@ impl Hardware {
     /// The layers, in the order of the network.
     pub fn nodes(&self) -> Vec<NodeId> {
         self.layers.iter().map(|layer| layer.node).collect()
+    }
+
+    /// Number of weights that lie on hardware.
+    pub fn weights(&self) -> usize {
+        self.layers.iter().map(|layer| layer.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Of layers whose devices compute with codes, where these lie in a memory whose storage was [checked](Self::check_storage).
+    pub(crate) fn sources(&self, memory: &Memory) -> Vec<IntegerSource> {
+        let of_codes = |layer: &&HardwareLayer| matches!(layer.model, HardwareModel::SandwichRam(_));
+        let source = |layer: &HardwareLayer| memory.integer_source(layer.node).expect("stored as codes");
+        self.layers.iter().filter(of_codes).map(source).collect()
     }
 
     /// Draws a chip. What a layer gets depends on the seed and the layer alone.

@@ -146,6 +146,15 @@ impl Memory {
         }
     }
 
+    /// Where the weights and inputs of a layer lie, or why its inputs are not stored as small integers.
+    pub(crate) fn integer_source(&self, node: NodeId) -> Result<IntegerSource, String> {
+        let layer = &self.network().node(node).name;
+        let is_own = |tensor: &StoredTensor| tensor.class == Class::Weight && tensor.layer == *layer;
+        let weights = TensorId(self.tensors().iter().position(is_own).expect("a layer with weights"));
+        let StoredInputs { inputs, between } = self.stored_inputs(node)?;
+        Ok(IntegerSource { node, weights, inputs, between })
+    }
+
     /// The layers that can be computed in integers, with their grids.
     ///
     /// # Errors

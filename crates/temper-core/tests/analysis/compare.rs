@@ -109,6 +109,24 @@ fn paired_and_unpaired_are_scipys() {
     }
 }
 
+/// Two networks on the same chips are paired; the same chips under other parameters are other devices.
+#[test]
+fn chips_of_one_hardware_are_pairs() {
+    let make = |rows: u32| {
+        let toml =
+            format!("trials.count = 3\nhardware = [{{ model = {{ kind = \"crossbar\", rows = {rows} }} }}]");
+        let mut directory = Directory::new(&toml, &[(Vec::new(), 0)], 3, (10, 10));
+        for sdc in [1, 2, 4] {
+            directory.add(0, lost(10, sdc));
+        }
+        directory
+    };
+    let pairing =
+        |rows| compared(&make(64), &make(rows), 0.95).expect("one condition").conditions.remove(0).pairing;
+    assert_eq!(pairing(64), Pairing::Paired);
+    assert_eq!(pairing(128), Pairing::Unpaired { reasons: vec!["the hardware differs".to_owned()] });
+}
+
 /// Conditions are matched by their values in any order of axes, and what has no match is named.
 #[test]
 fn conditions_match_by_their_values() {

@@ -134,6 +134,14 @@ fn transient_faults_are_runs() {
     assert_eq!(samples(&directory.info, &directory.records).expect("valid")[0].unit, Unit::Chip);
 }
 
+/// One fault on a chip is a chip: what it does depends on both.
+#[test]
+fn chips_are_no_single_faults() {
+    let toml = "trials.count = 5\nfault = [{ model = \"bit-flip\", count = 1 }]\nhardware = [{ model.kind = \"crossbar\" }]";
+    let directory = Directory::new(toml, &[(Vec::new(), 50)], 5, (10, 10));
+    assert_eq!(samples(&directory.info, &directory.records).expect("valid")[0].unit, Unit::Chip);
+}
+
 /// Ten equal draws cannot be known to within 0.05; the rule stops at its last look, and what is beyond it is not in the sample.
 #[test]
 fn stopping_by_precision_has_the_rules_interval() {

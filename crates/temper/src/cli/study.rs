@@ -34,7 +34,9 @@ pub(super) fn run(
 ) -> Result<()> {
     let text = match source.strip_prefix(PRESET) {
         Some(name) => preset::find_kind(name, PresetKind::Study)?.text.to_owned(),
-        None => fs::read_to_string(source).with_context(|| format!("cannot read the study {source}"))?,
+        None => fs::read_to_string(source).with_context(|| {
+            format!("cannot read the study {source}: expected quickstart, preset:NAME, or a study's file")
+        })?,
     };
     let base = Path::new(source).parent().unwrap_or_else(|| "".as_ref());
     let spec = StudySpec::parse(&text).with_context(|| source.to_owned())?;

@@ -41,6 +41,8 @@ struct Report {
     trial: u64,
     condition: String,
     draw: u64,
+    /// The seed of the chip that it runs on; `null` without hardware.
+    chip_seed: Option<u64>,
     /// Whether the outcomes are those that are recorded; `null` if the trial is not recorded yet.
     agrees_with_record: Option<bool>,
     faults: Vec<ListedFault>,
@@ -101,6 +103,7 @@ fn replay(dir: &CampaignDir, loaded: &Loaded, trial: Trial, record: Option<&Tria
         trial: trial.id,
         condition: dir.info().plan.conditions[trial.condition].label(),
         draw: trial.draw,
+        chip_seed: campaign.chip_seed(trial),
         agrees_with_record: record.map(|record| record.outcomes.agrees_with(&replay.outcomes)),
         faults: campaign.listed_faults(trial, campaign.images_of(&golden, trial).as_deref()),
         replay,
@@ -112,6 +115,9 @@ impl Report {
         let under =
             if self.condition.is_empty() { String::new() } else { format!(" under {}", self.condition) };
         writeln!(out, "trial {}: draw {}{under}", self.trial, self.draw)?;
+        if let Some(seed) = self.chip_seed {
+            writeln!(out, "  on the chip of seed {seed}")?;
+        }
         for fault in self.faults.iter().take(SHOWN) {
             writeln!(out, "  {fault}")?;
         }
