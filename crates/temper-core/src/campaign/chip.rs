@@ -33,6 +33,14 @@ impl Campaign<'_> {
         (!self.hardware_of(trial).is_empty()).then(|| Chip::seed_of_draw(self.seed, trial.draw))
     }
 
+    /// What the user should know before trials run: what the chips cannot read.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = self.hardware().flat_map(Hardware::warnings).collect();
+        warnings.sort_unstable();
+        warnings.dedup();
+        warnings
+    }
+
     /// The chip of a trial, if it has one, with the weights that permanent faults leave on it.
     pub(super) fn chip_of(&self, trial: Trial, changes: &[Change]) -> Option<TrialChip> {
         let chip = self.hardware_of(trial).draw(self.chip_seed(trial)?);

@@ -207,6 +207,11 @@ impl<'a> Campaign<'a> {
         &self.variants[self.variant_number(trial)]
     }
 
+    /// The hardware of every condition.
+    pub(super) fn hardware(&self) -> impl Iterator<Item = &Hardware> {
+        self.conditions.iter().map(|condition| &condition.hardware)
+    }
+
     /// The layers that lie on a trial's chip.
     pub(super) fn hardware_of(&self, trial: Trial) -> &Hardware {
         &self.conditions[trial.condition].hardware

@@ -1,5 +1,7 @@
 //! The layers of a phase that lie on analog hardware.
 
+use std::sync::{Arc, OnceLock};
+
 use rand::Rng;
 use rayon::prelude::*;
 use temper_core::hardware::{
@@ -25,11 +27,13 @@ pub(super) struct PhaseHardware {
     places: Vec<(usize, Option<usize>)>,
     draws: FaultDraws,
     gradient: FaultGradient,
+    /// The chip, where a phase has one only.
+    drawn: OnceLock<Arc<Chip>>,
 }
 
 /// The hardware of one step.
 pub(super) struct StepHardware {
-    chip: Chip,
+    chip: Arc<Chip>,
     noise: Noise,
     /// The batch's images, as places in the training data.
     images: Vec<u64>,
@@ -57,7 +61,8 @@ impl PhaseHardware {
         };
         let places = nodes.iter().map(both).collect();
         let (chip, draws, gradient) = (phase.chip, phase.fault_draws, phase.fault_gradient);
-        Ok(Self { seed, chip, hardware, nodes, places, draws, gradient })
+        let drawn = OnceLock::new();
+        Ok(Self { seed, chip, hardware, nodes, places, draws, gradient, drawn })
     }
 
     /// The layers.
@@ -66,7 +71,15 @@ impl PhaseHardware {
     }
 
     /// The chip of a step.
-    pub(super) fn chip(&self, moment: Moment) -> Chip {
+    fn chip(&self, moment: Moment) -> Arc<Chip> {
+        let draw = || Arc::new(self.draw(moment));
+        match self.draws {
+            FaultDraws::Phase => Arc::clone(self.drawn.get_or_init(draw)),
+            FaultDraws::Epoch | FaultDraws::Batch => draw(),
+        }
+    }
+
+    fn draw(&self, moment: Moment) -> Chip {
         let Moment { phase, epoch, batch } = self.draws.of(moment);
         let seed = match (self.chip, self.draws) {
             (Some(chip), FaultDraws::Phase) => chip,

@@ -67,6 +67,9 @@ pub(super) fn run(args: &RunArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let loaded = args.spec.load()?;
     let (dir, seconds) = args.threads.install(|| {
         let campaign = loaded.campaign()?;
+        for warning in campaign.warnings() {
+            eprintln!("warning: {warning}");
+        }
         let EngineArgs { memory, verify, no_proofs } = args.engine;
         let proofs = if no_proofs { ProofPolicy::Never } else { ProofPolicy::WhereTheyPay };
         let options = RunOptions { memory: memory.as_u64(), verify, proofs };
