@@ -69,7 +69,7 @@ impl Golden {
         let storage = match fs::read_to_string(&path) {
             Ok(text) => toml::from_str::<Entries>(&text).map_err(Box::new)?.storage,
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(StudyError::Read { path, source }),
+            Err(source) => return Err(StudyError::from(TrainError::Read { path, source })),
         };
         debug_assert_eq!(model.network.nodes(), prepared.network.nodes());
         Ok(Self { model, storage })
@@ -267,7 +267,7 @@ impl Measured {
     /// What a finished retraining found.
     fn of_training(folder: &Path, seconds: f64) -> Result<Self, StudyError> {
         let path = folder.join("result.json");
-        let damaged = |source| StudyError::Read { path: path.clone(), source };
+        let damaged = |source| StudyError::from(TrainError::Read { path: path.clone(), source });
         let text = fs::read(&path).map_err(damaged)?;
         let result: TrainingResult = serde_json::from_slice(&text).map_err(|error| damaged(error.into()))?;
         let phase = result.phases.last().expect("a finished training has made a phase");

@@ -40,30 +40,9 @@ pub enum StudyError {
         /// Why.
         source: Box<TrainError>,
     },
-    /// A file of the study cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file of the study cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The folder holds something else.
-    #[error("{}: {reason}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What is in the way.
-        reason: String,
-    },
+    /// A file of the study cannot be read or written, or its folder holds something else: as of a training's.
+    #[error(transparent)]
+    File(Box<TrainError>),
     /// A line of the records is damaged.
     #[error("{}, line {line}: {reason}; remove the line, and the same command measures that again", path.display())]
     Record {
@@ -84,5 +63,11 @@ impl StudyError {
     pub(super) fn training(what: impl Into<String>) -> impl FnOnce(TrainError) -> Self {
         let what = what.into();
         |source| Self::Training { what, source: Box::new(source) }
+    }
+}
+
+impl From<TrainError> for StudyError {
+    fn from(error: TrainError) -> Self {
+        Self::File(Box::new(error))
     }
 }

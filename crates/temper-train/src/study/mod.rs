@@ -28,7 +28,7 @@ use temper_core::hardware::Hardware;
 use temper_core::write_atomically;
 
 use crate::device::Device;
-use crate::training::{Ended, EpochRecord, Folder, Observer, Prepared, Training};
+use crate::training::{Ended, EpochRecord, Folder, Observer, Prepared, TrainError, Training};
 use bench::{Bench, Golden};
 pub use error::StudyError;
 use record::Records;
@@ -193,14 +193,16 @@ impl Study {
     /// Makes the study's folder, or finds it.
     fn open(&self, path: &Path) -> Result<(), StudyError> {
         let file = path.join(SPEC);
-        let refused = |reason: &str| StudyError::Folder { path: path.to_owned(), reason: reason.to_owned() };
+        let refused = |reason: &str| {
+            StudyError::from(TrainError::Folder { path: path.to_owned(), reason: reason.to_owned() })
+        };
         match fs::read_to_string(&file) {
             Ok(text) if StudySpec::parse(&text).is_ok_and(|found| found == self.spec) => return Ok(()),
             Ok(_) => return Err(refused("holds another study; give another folder with -o")),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(source) => return Err(StudyError::Read { path: file, source }),
+            Err(source) => return Err(StudyError::from(TrainError::Read { path: file, source })),
         }
-        let write = |path: PathBuf| move |source| StudyError::Write { path, source };
+        let write = |path: PathBuf| move |source| StudyError::from(TrainError::Write { path, source });
         fs::create_dir_all(path).map_err(write(path.to_owned()))?;
         let mut entries = fs::read_dir(path).map_err(write(path.to_owned()))?.flatten();
         // A killed process may have left an unfinished, hidden file.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::RECORDS;
 use super::error::StudyError;
 use super::spec::Repair;
+use crate::training::TrainError;
 
 /// One line of `records.jsonl`: the accuracy of the network on one chip, with or without a repair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ fn read(path: &Path) -> Result<(Vec<StudyRecord>, usize), StudyError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(StudyError::Read { path: path.to_owned(), source }),
+        Err(source) => return Err(StudyError::from(TrainError::Read { path: path.to_owned(), source })),
     };
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     let line = |(i, line): (usize, &str)| {
@@ -79,7 +80,7 @@ impl Records {
     /// Opens them; a last line that was not finished is taken away.
     pub(super) fn open(path: &Path) -> Result<Self, StudyError> {
         let (known, whole) = read(path)?;
-        let write = |source| StudyError::Write { path: path.to_owned(), source };
+        let write = |source| StudyError::from(TrainError::Write { path: path.to_owned(), source });
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(write)?;
         file.set_len(whole as u64).map_err(write)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), known })
@@ -96,6 +97,6 @@ impl Records {
         line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
-        written.map_err(|source| StudyError::Write { path: self.path.clone(), source })
+        written.map_err(|source| StudyError::from(TrainError::Write { path: self.path.clone(), source }))
     }
 }
