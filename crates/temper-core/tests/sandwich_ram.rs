@@ -6,6 +6,7 @@ use rand_chacha::ChaCha12Rng;
 use temper_core::hardware::{
     AdderBuffers, Adders, Deviation, Mapping, Rounding, RowOffset, SandwichRam, SandwichRamSpec,
 };
+use temper_kernels::Windows;
 
 type Stream = ChaCha12Rng;
 
@@ -28,7 +29,13 @@ fn quiet(
 ) -> (Vec<f32>, u64) {
     let mut sums = vec![f32::NAN; features.len() / inputs * outputs];
     let adders = Adders::new(array.clone(), weights);
-    let vanished = adders.run::<Stream>(features, &mut sums, &mut [], &mut AdderBuffers::default());
+    let vanished = adders.run::<Stream>(
+        &Windows::of_rows(inputs),
+        &mut features.to_vec(),
+        &mut sums,
+        &mut [],
+        &mut AdderBuffers::default(),
+    );
     (sums, vanished)
 }
 
@@ -213,7 +220,14 @@ fn noise_is_that_of_every_cell_in_every_operation() {
             let mut sums = vec![0.0; positions];
             let mut streams: Vec<Stream> =
                 (0..positions).map(|position| stream(seed << 32 | position as u64)).collect();
-            adders.run(&x.repeat(positions), &mut sums, &mut streams, &mut AdderBuffers::default());
+            let windows = Windows::of_rows(inputs);
+            adders.run(
+                &windows,
+                &mut x.repeat(positions),
+                &mut sums,
+                &mut streams,
+                &mut AdderBuffers::default(),
+            );
             sums
         };
         let [generator, quantiser, modulator] = array.components();

@@ -1,6 +1,8 @@
 //! Operators on single values, channels and rows.
 
 use crate::epilogue::Activation;
+use crate::isa::{Isa, Work};
+use crate::simd::Simd;
 
 /// Applies `activation` to every value.
 pub fn activate(activation: Activation, values: &mut [f32]) {
@@ -11,11 +13,26 @@ pub fn activate(activation: Activation, values: &mut [f32]) {
 ///
 /// **Shapes**: `input` and `output` `[images, channels, plane]`, `scale` and `shift` `[channels]`.
 pub fn affine(plane: usize, scale: &[f32], shift: &[f32], input: &[f32], output: &mut [f32]) {
-    let channels = scale.iter().zip(shift).cycle();
-    let planes = input.chunks_exact(plane).zip(output.chunks_exact_mut(plane));
-    for ((input, output), (&scale, &shift)) in planes.zip(channels) {
-        for (out, &x) in output.iter_mut().zip(input) {
-            *out = x.mul_add(scale, shift);
+    Isa::detect().run(Affine { plane, scale, shift, input, output });
+}
+
+struct Affine<'a> {
+    plane: usize,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl Work for Affine<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let channels = self.scale.iter().zip(self.shift).cycle();
+        let planes = self.input.chunks_exact(self.plane).zip(self.output.chunks_exact_mut(self.plane));
+        for ((input, output), (&scale, &shift)) in planes.zip(channels) {
+            for (out, &x) in output.iter_mut().zip(input) {
+                *out = x.mul_add(scale, shift);
+            }
         }
     }
 }

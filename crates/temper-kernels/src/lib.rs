@@ -49,10 +49,12 @@ mod partial_sums;
 mod planes;
 mod pool;
 mod product;
+mod pulse;
 mod region;
 mod simd;
 mod store;
 mod tile;
+mod windows;
 
 pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
@@ -72,7 +74,9 @@ pub use normal::standard_normal;
 pub use pack::PackedWeights;
 pub use partial_sums::conv2d_partial_sums;
 pub use pool::{PoolShape, avg_pool2d, avg_pool2d_regions, max_pool2d, max_pool2d_regions};
+pub use pulse::{Cells, Features, PulseRows, RowEnds, WidthRounding};
 pub use region::Region;
+pub use windows::Windows;
 
 /// Memory that kernels need while they run; kept between calls so that it is allocated once.
 #[derive(Debug, Default, Clone)]

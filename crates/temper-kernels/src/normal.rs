@@ -3,7 +3,7 @@
 use crate::isa::{Isa, Work};
 use crate::simd::Simd;
 
-/// Turns words, uniform over all of theirs, into standard normal numbers: the same for all instruction sets.
+/// Turns little-endian words, uniform over all there are, into standard normal numbers: the same for all instruction sets.
 ///
 /// Bit 31 of a word *k* is the sign; the others say how likely a larger magnitude is, `u = (k mod 2³¹ + ½) / 2³¹`, so that tails are as
 /// fine as the middle: `|z| = Φ⁻¹(1 − u/2) = √2 · erfc⁻¹(u)`, 6.3 at most. By the approximation of Giles ("Approximating the erfinv function",
@@ -12,14 +12,14 @@ use crate::simd::Simd;
 ///
 /// # Panics
 /// When there are not as many numbers as words, or the processor does not have the instructions.
-pub fn standard_normal(isa: Isa, words: &[u32], normals: &mut [f32]) {
+pub fn standard_normal(isa: Isa, words: &[[u8; 4]], normals: &mut [f32]) {
     assert_eq!(words.len(), normals.len(), "a number for each word");
     isa.check();
     isa.run(Normals { words, normals });
 }
 
 struct Normals<'a> {
-    words: &'a [u32],
+    words: &'a [[u8; 4]],
     normals: &'a mut [f32],
 }
 
@@ -27,7 +27,7 @@ impl Work for Normals<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         for (normal, &word) in self.normals.iter_mut().zip(self.words) {
-            *normal = inverse(word);
+            *normal = inverse(u32::from_le_bytes(word));
         }
     }
 }
@@ -130,12 +130,16 @@ mod tests {
         density / (z + fraction)
     }
 
+    fn bytes(words: &[u32]) -> Vec<[u8; 4]> {
+        words.iter().map(|word| word.to_le_bytes()).collect()
+    }
+
     #[test]
     fn every_word_has_its_quantile() {
         let words: Vec<u32> =
             (0..1 << 31).step_by(104_729).chain(0..2000).chain((1 << 31) - 9..1 << 31).collect();
         let mut normals = vec![0.0; words.len()];
-        standard_normal(Isa::detect(), &words, &mut normals);
+        standard_normal(Isa::detect(), &bytes(&words), &mut normals);
         for (word, z) in words.iter().zip(&normals) {
             let (u, z) = ((f64::from(*word) + 0.5) / 2f64.powi(31), f64::from(*z));
             // dΦ = φ dz: the error of z, from that of the probability.
@@ -145,7 +149,7 @@ mod tests {
         }
         let negative: Vec<u32> = words.iter().map(|word| word | 0x8000_0000).collect();
         let mut mirrored = vec![0.0; words.len()];
-        standard_normal(Isa::detect(), &negative, &mut mirrored);
+        standard_normal(Isa::detect(), &bytes(&negative), &mut mirrored);
         assert!(normals.iter().zip(&mirrored).all(|(a, b)| *a == -b));
     }
 
@@ -154,7 +158,7 @@ mod tests {
         let words: Vec<u32> = (0..100_003u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
         let of = |isa: Isa| {
             let mut normals = vec![0.0; words.len()];
-            standard_normal(isa, &words, &mut normals);
+            standard_normal(isa, &bytes(&words), &mut normals);
             normals.iter().map(|z| z.to_bits()).collect::<Vec<u32>>()
         };
         let all: Vec<Vec<u32>> = Isa::available().into_iter().map(of).collect();

@@ -18,8 +18,24 @@ pub(crate) trait Simd: Copy {
     fn splat(x: f32) -> Self::Vector;
     /// `a · b + c`, rounded once.
     fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a · b`.
+    fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a + b`.
     fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a − b`.
+    fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The square root.
+    fn sqrt(x: Self::Vector) -> Self::Vector;
+    /// The next lower whole number of `x` ≥ 0.
+    fn floor(x: Self::Vector) -> Self::Vector;
+    /// The nearest whole number of `x` ≥ 0, of two the even one.
+    fn nearest(x: Self::Vector) -> Self::Vector;
+    /// Zero where `x` is not above zero, NaN included, else `x`.
+    fn above_zero(x: Self::Vector) -> Self::Vector;
+    /// One bit for each lane, from the lowest: whether `x` is below zero.
+    fn below_zero(x: Self::Vector) -> u32;
     /// Zero where `x ≤ 0`, else `x`; NaN stays.
     fn relu(x: Self::Vector) -> Self::Vector;
     /// Reads `LANES` values.
@@ -71,11 +87,60 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn mul(mut a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a *= b;
+        }
+        a
+    }
+
+    #[inline(always)]
     fn add(mut a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
         for (a, b) in a.iter_mut().zip(b) {
             *a += b;
         }
         a
+    }
+
+    #[inline(always)]
+    fn sub(mut a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a -= b;
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn div(mut a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a /= b;
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn sqrt(x: [f32; 8]) -> [f32; 8] {
+        x.map(f32::sqrt)
+    }
+
+    #[inline(always)]
+    fn floor(x: [f32; 8]) -> [f32; 8] {
+        x.map(floor)
+    }
+
+    #[inline(always)]
+    fn nearest(x: [f32; 8]) -> [f32; 8] {
+        x.map(nearest)
+    }
+
+    #[inline(always)]
+    fn above_zero(x: [f32; 8]) -> [f32; 8] {
+        x.map(|x| if x > 0.0 { x } else { 0.0 })
+    }
+
+    #[inline(always)]
+    fn below_zero(x: [f32; 8]) -> u32 {
+        x.iter().rev().fold(0, |bits, &x| bits << 1 | u32::from(x < 0.0))
     }
 
     #[inline(always)]
@@ -127,6 +192,35 @@ impl Simd for Portable {
     }
 }
 
+/// From here on every `f32` is a whole number, and steps of one are the finest below.
+const WHOLE: f32 = 8_388_608.0;
+
+/// The next lower whole number of `x` ≥ 0, in a form that becomes vector instructions on every processor.
+#[inline(always)]
+pub(crate) fn floor(x: f32) -> f32 {
+    if x < WHOLE { x as i32 as f32 } else { x }
+}
+
+/// The nearest whole number of `x` ≥ 0, of two the even one.
+#[inline(always)]
+pub(crate) fn nearest(x: f32) -> f32 {
+    if x < WHOLE { (x + WHOLE) - WHOLE } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roundings_are_those_of_the_standard() {
+        let bits = (0..f32::INFINITY.to_bits()).step_by(10_007);
+        for x in bits.map(f32::from_bits).chain([0.5, 1.5, 2.5, 8_388_607.5, 4_194_304.5]) {
+            assert_eq!(floor(x), x.floor(), "{x}");
+            assert_eq!(nearest(x), x.round_ties_even(), "{x}");
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
@@ -137,17 +231,23 @@ mod x86 {
     #![expect(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "one comment for all, above")]
 
     use std::arch::x86_64::{
-        __m256, __m256i, __m512, __mmask16, _CMP_NLE_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps,
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps,
-        _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd,
-        _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_castpd512_pd256,
-        _mm512_castps_pd, _mm512_cmp_ps_mask, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_permutex2var_pd,
-        _mm512_set1_ps, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_shuffle_ps, _mm512_storeu_ps,
-        _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+        __m256, __m256i, __m512, __mmask16, _CMP_LT_OQ, _CMP_NLE_UQ, _MM_FROUND_NO_EXC,
+        _MM_FROUND_TO_NEAREST_INT, _MM_FROUND_TO_NEG_INF, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps,
+        _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+        _mm256_maskstore_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
+        _mm256_round_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_sqrt_ps,
+        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        _mm512_add_ps, _mm512_castpd512_pd256, _mm512_castps_pd, _mm512_cmp_ps_mask, _mm512_div_ps,
+        _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+        _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_permutex2var_pd,
+        _mm512_roundscale_ps, _mm512_set1_ps, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_shuffle_ps,
+        _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
     };
 
     use super::Simd;
+
+    const ROUND_DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    const ROUND_TO_EVEN: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
     /// Vectors of AVX-512F: 32 registers.
     #[derive(Clone, Copy)]
@@ -171,8 +271,48 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn mul(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
         fn add(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn sub(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn div(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn sqrt(x: __m512) -> __m512 {
+            unsafe { _mm512_sqrt_ps(x) }
+        }
+
+        #[inline(always)]
+        fn floor(x: __m512) -> __m512 {
+            unsafe { _mm512_roundscale_ps::<ROUND_DOWN>(x) }
+        }
+
+        #[inline(always)]
+        fn nearest(x: __m512) -> __m512 {
+            unsafe { _mm512_roundscale_ps::<ROUND_TO_EVEN>(x) }
+        }
+
+        #[inline(always)]
+        fn above_zero(x: __m512) -> __m512 {
+            unsafe { _mm512_max_ps(x, _mm512_setzero_ps()) }
+        }
+
+        #[inline(always)]
+        fn below_zero(x: __m512) -> u32 {
+            unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps()).into() }
         }
 
         #[inline(always)]
@@ -275,8 +415,48 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn mul(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
         fn add(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn sub(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn div(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn sqrt(x: __m256) -> __m256 {
+            unsafe { _mm256_sqrt_ps(x) }
+        }
+
+        #[inline(always)]
+        fn floor(x: __m256) -> __m256 {
+            unsafe { _mm256_round_ps::<ROUND_DOWN>(x) }
+        }
+
+        #[inline(always)]
+        fn nearest(x: __m256) -> __m256 {
+            unsafe { _mm256_round_ps::<ROUND_TO_EVEN>(x) }
+        }
+
+        #[inline(always)]
+        fn above_zero(x: __m256) -> __m256 {
+            unsafe { _mm256_max_ps(x, _mm256_setzero_ps()) }
+        }
+
+        #[inline(always)]
+        fn below_zero(x: __m256) -> u32 {
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, _mm256_setzero_ps())).cast_unsigned() }
         }
 
         #[inline(always)]

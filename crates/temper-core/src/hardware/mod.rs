@@ -15,14 +15,13 @@ mod crossbar;
 mod deviation;
 mod mounted;
 mod noise;
-mod rounding;
 mod sandwich_ram;
 mod spec;
 
 pub use chip::{Array, Chip, ChipLayer, Noise, NoiseStream};
 pub use crossbar::{
-    Crossbar, CrossbarError, CrossbarSpec, ProgrammedCrossbar, Programming, ProgrammingModel, ReadNoise,
-    ReadNoiseModel, Stuck, StuckDevice, WeightScaling,
+    Crossbar, CrossbarBuffers, CrossbarError, CrossbarSpec, ProgrammedCrossbar, Programming,
+    ProgrammingModel, ReadNoise, ReadNoiseModel, Stuck, StuckDevice, WeightScaling,
 };
 pub use deviation::{Deviation, DeviationError};
 pub use mounted::{HardwareScratch, Mounted, SeenWeights};

@@ -1,11 +1,10 @@
 //! A layer whose weights are on a chip, and what it makes of activations.
 
 use rand::Rng;
-use temper_kernels::ConvShape;
+use temper_kernels::{Windows, round_ties_even};
 
 use super::chip::{Array, ChipLayer};
-use super::crossbar::ProgrammedCrossbar;
-use super::rounding;
+use super::crossbar::{CrossbarBuffers, ProgrammedCrossbar};
 use super::sandwich_ram::{AdderBuffers, Adders};
 use crate::execution::ParameterId;
 use crate::memory::Memory;
@@ -18,6 +17,9 @@ const SIGNED_TO_UNSIGNED: i32 = 128;
 /// The largest code of 8 bits.
 const LARGEST_FEATURE: f32 = 255.0;
 
+/// Images are computed together while their layer has no more output positions: what is drawn and placed for them should stay in a cache.
+const POSITIONS_TOGETHER: usize = 24;
+
 /// A layer's weights on its part of a chip.
 #[derive(Debug, Clone)]
 pub struct Mounted {
@@ -26,7 +28,7 @@ pub struct Mounted {
     /// Its weights.
     pub parameter: ParameterId,
     product: Product,
-    unfold: Unfold,
+    windows: Windows,
 }
 
 #[derive(Debug, Clone)]
@@ -61,10 +63,10 @@ struct Binary {
 /// Buffers of [`Mounted::run`], kept from one batch to the next.
 #[derive(Debug, Clone, Default)]
 pub struct HardwareScratch {
-    inputs: Vec<f32>,
-    unfolded: Vec<f32>,
-    sums: Vec<f32>,
+    /// Images with their padding.
+    placed: Vec<f32>,
     adders: AdderBuffers,
+    crossbar: CrossbarBuffers,
 }
 
 impl Mounted {
@@ -77,10 +79,6 @@ impl Mounted {
     pub fn new(on_chip: &ChipLayer, memory: &Memory, weights: &[f32]) -> Self {
         let network = memory.network();
         let node = network.find(&on_chip.layer).expect("a layer of the network the chip was drawn for");
-        let unfold = match network.convolution(node) {
-            Some(shape) => Unfold::Windows(shape),
-            None => Unfold::Nothing,
-        };
         let stored = memory.weights_of(&on_chip.layer);
         let product = match &on_chip.array {
             Array::SandwichRam(array) => {
@@ -93,8 +91,12 @@ impl Mounted {
             }
             Array::Crossbar(array) => Product::Crossbar(ProgrammedCrossbar::new(array.clone(), weights)),
         };
+        let windows = match network.convolution(node) {
+            Some(shape) => Windows::of_convolution(&shape),
+            None => Windows::of_rows(weights.len() / product.outputs()),
+        };
         let parameter = stored.parameter().expect("weights are a parameter");
-        Self { node, parameter, product, unfold }
+        Self { node, parameter, product, windows }
     }
 
     /// The sums of a batch as values, without what the layer adds to them, and how many readings were beyond what the device can read: of
@@ -109,26 +111,16 @@ impl Mounted {
         streams: &mut [R],
         scratch: &mut HardwareScratch,
     ) -> u64 {
-        let shape = match &self.unfold {
-            Unfold::Nothing => return self.product.run(inputs, outputs, streams, scratch),
-            Unfold::Windows(shape) => shape,
-        };
-        let [rows, columns] = shape.output();
-        let mut sums = std::mem::take(&mut scratch.sums);
-        let mut unfolded = std::mem::take(&mut scratch.unfolded);
-        sums.resize(shape.out_channels * rows * columns, 0.0);
-        let per_image = inputs.len() / images;
+        let [of_input, of_output] = [inputs.len() / images, outputs.len() / images];
+        let together = (POSITIONS_TOGETHER / self.windows.positions()).max(1);
         let mut beyond = 0;
-        for (image, outputs) in outputs.chunks_exact_mut(sums.len()).enumerate() {
-            unfold(shape, &inputs[image * per_image..][..per_image], &mut unfolded);
-            let own = streams.get_mut(image..=image).unwrap_or_default();
-            beyond += self.product.run(&unfolded, &mut sums, own, scratch);
-            for (channel, plane) in outputs.chunks_exact_mut(rows * columns).enumerate() {
-                let of_channel = sums[channel..].iter().step_by(shape.out_channels);
-                plane.iter_mut().zip(of_channel).for_each(|(output, sum)| *output = *sum);
-            }
+        for first in (0..images).step_by(together) {
+            let group = first..images.min(first + together);
+            self.windows.place(&inputs[group.start * of_input..group.end * of_input], &mut scratch.placed);
+            let outputs = &mut outputs[group.start * of_output..group.end * of_output];
+            let streams = streams.get_mut(group).unwrap_or_default();
+            beyond += self.product.run(&self.windows, outputs, streams, scratch);
         }
-        (scratch.sums, scratch.unfolded) = (sums, unfolded);
         beyond
     }
 
@@ -145,17 +137,29 @@ impl Mounted {
 }
 
 impl Product {
-    /// **Shapes**: `inputs` `[positions, inputs]`, `outputs` `[positions, outputs]`.
+    /// Outputs of the layer.
+    fn outputs(&self) -> usize {
+        match self {
+            Self::SandwichRam(binary) => binary.scales.len(),
+            Self::Crossbar(crossbar) => crossbar.outputs(),
+        }
+    }
+
+    /// Multiplies the images that were placed.
+    ///
+    /// **Shapes**: `outputs` `[images, outputs, positions]`.
     fn run<R: Rng>(
         &self,
-        inputs: &[f32],
+        windows: &Windows,
         outputs: &mut [f32],
         streams: &mut [R],
         scratch: &mut HardwareScratch,
     ) -> u64 {
         match self {
-            Self::SandwichRam(binary) => binary.run(inputs, outputs, streams, scratch),
-            Self::Crossbar(crossbar) => crossbar.run(inputs, outputs, streams),
+            Self::SandwichRam(binary) => binary.run(windows, outputs, streams, scratch),
+            Self::Crossbar(crossbar) => {
+                crossbar.run(windows, &scratch.placed, outputs, streams, &mut scratch.crossbar)
+            }
         }
     }
 }
@@ -173,60 +177,26 @@ impl Binary {
         Self { adders, features: Grid { zero_point: zero, ..features }, scales, zeros }
     }
 
-    /// **Shapes**: `inputs` `[positions, inputs]`, `outputs` `[positions, outputs]`.
     fn run<R: Rng>(
         &self,
-        inputs: &[f32],
+        windows: &Windows,
         outputs: &mut [f32],
         streams: &mut [R],
         scratch: &mut HardwareScratch,
     ) -> u64 {
+        let HardwareScratch { placed, adders, .. } = scratch;
         let (reciprocal, zero) = (1.0 / self.features.scale, self.features.zero_point as f32);
-        scratch.inputs.clear();
-        // The zero point is added first: codes are not negative. What a fault left between them becomes the nearest.
-        let code = |value: &f32| rounding::nearest((value * reciprocal + zero).clamp(0.0, LARGEST_FEATURE));
-        scratch.inputs.extend(inputs.iter().map(code));
-        let vanished = self.adders.run(&scratch.inputs, outputs, streams, &mut scratch.adders);
-        for outputs in outputs.chunks_exact_mut(self.scales.len()) {
-            for ((output, scale), zero) in outputs.iter_mut().zip(&self.scales).zip(&self.zeros) {
+        for value in placed.iter_mut() {
+            // The zero point is added first: codes are not negative. What a fault left between them becomes the nearest.
+            *value = round_ties_even((*value * reciprocal + zero).clamp(0.0, LARGEST_FEATURE));
+        }
+        let vanished = self.adders.run(windows, placed, outputs, streams, adders);
+        let of_each = self.zeros.iter().zip(&self.scales).cycle();
+        for (outputs, (zero, scale)) in outputs.chunks_exact_mut(windows.positions()).zip(of_each) {
+            for output in outputs {
                 *output = (*output - zero) * scale;
             }
         }
         vanished
-    }
-}
-
-/// How a layer's inputs become the inputs of a matrix.
-#[derive(Debug, Clone)]
-enum Unfold {
-    /// They are.
-    Nothing,
-    /// By the windows of a convolution.
-    Windows(ConvShape),
-}
-
-/// The windows of one image, `[positions, in_channels · kh · kw]`, in the order of the weights.
-fn unfold(shape: &ConvShape, image: &[f32], windows: &mut Vec<f32>) {
-    let [channels, height, width] = shape.input;
-    let ([rows, columns], [kernel_rows, kernel_columns]) = (shape.output(), shape.kernel);
-    let [top, left, ..] = shape.padding;
-    // Where a tap of a window lies along one side of the image.
-    let place = |window: usize, tap: usize, side: usize, before: usize, extent: usize| {
-        let padded = window * shape.stride[side] + tap * shape.dilation[side];
-        padded.checked_sub(before).filter(|place| *place < extent)
-    };
-    windows.clear();
-    for window_row in 0..rows {
-        for window_column in 0..columns {
-            for plane in image.chunks_exact(height * width).take(channels) {
-                for kernel_row in 0..kernel_rows {
-                    let row = place(window_row, kernel_row, 0, top, height);
-                    windows.extend((0..kernel_columns).map(|kernel_column| {
-                        let column = place(window_column, kernel_column, 1, left, width);
-                        row.zip(column).map_or(0.0, |(row, column)| plane[row * width + column])
-                    }));
-                }
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use temper_core::hardware::{
     CrossbarSpec, Programming, ProgrammingModel, ReadNoise, ReadNoiseModel, WeightScaling,
 };
 
-use crate::{Stream, dot, ideal, numbers, program, quiet, stream};
+use crate::{dot, ideal, numbers, pixels, program, quiet, run, stream};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
@@ -59,13 +59,12 @@ proptest! {
             ..CrossbarSpec::default()
         };
         let layer = program(&spec, shape, &weights, seed);
-        let mut streams: Vec<Stream> = (0..images as u64).map(stream).collect();
-        let mut together = vec![0.0; images * positions * outputs];
-        let mut saturated = layer.run(&x, &mut together, &mut streams);
-        for (image, together) in together.chunks_exact(positions * outputs).enumerate() {
-            let mut alone = vec![0.0; together.len()];
-            let x = &x[image * positions * inputs..][..positions * inputs];
-            saturated -= layer.run(x, &mut alone, &mut [stream(image as u64)]);
+        let (windows, mut streams) = (pixels(inputs, positions), (0..images as u64).map(stream).collect::<Vec<_>>());
+        let (together, mut saturated) = run(&layer, shape, &windows, &x, &mut streams);
+        let of_images = x.chunks_exact(positions * inputs).zip(together.chunks_exact(positions * outputs));
+        for (image, (x, together)) in of_images.enumerate() {
+            let (alone, own) = run(&layer, shape, &windows, x, &mut [stream(image as u64)]);
+            saturated -= own;
             prop_assert_eq!(&alone, together);
         }
         prop_assert_eq!(saturated, 0);

@@ -1,11 +1,13 @@
 //! Mean and variance of what is drawn, against closed forms.
 
+use std::iter::repeat_n;
+
 use temper_core::hardware::{
     Crossbar, CrossbarSpec, ProgrammedCrossbar, Programming, ProgrammingModel, ReadNoise, ReadNoiseModel,
     Stuck,
 };
 
-use crate::{dot, ideal, largest, numbers, program, quiet, stream};
+use crate::{dot, ideal, largest, numbers, pixels, program, quiet, stream};
 
 /// Asserts that mean and variance of values are what is expected, within four standard errors; `kurtosis` is that of their
 /// distribution, 3 for a normal one.
@@ -177,9 +179,9 @@ fn read_noise_is_that_of_every_device_in_every_product() {
         }
         let layer = program(&spec, [1, inputs], &weights, 8);
         let run = |seed: u64| {
-            let mut outputs = vec![0.0; positions];
-            layer.run(&x.repeat(positions), &mut outputs, &mut [stream(seed)]);
-            outputs
+            let image: Vec<f32> = x.iter().flat_map(|&x| repeat_n(x, positions)).collect();
+            let windows = pixels(inputs, positions);
+            super::run(&layer, [1, inputs], &windows, &image, &mut [stream(seed)]).0
         };
         let values: Vec<f64> = run(1).iter().map(|&output| f64::from(output)).collect();
         assert_moments(&values, mean, variance, 3.0);
@@ -195,11 +197,14 @@ fn noise_of_different_outputs_is_independent() {
     let spec =
         CrossbarSpec { read_noise: ReadNoise { model: ReadNoiseModel::Absolute, sigma: 0.1 }, ..ideal() };
     let layer = program(&spec, [2, 1], &[1.0, 1.0], 8);
-    let mut outputs = vec![0.0; 2 * 4000];
-    layer.run(&[1.0; 4000], &mut outputs, &mut [stream(1), stream(2)]);
+    let streams = &mut [stream(1), stream(2)];
+    let (outputs, _) = super::run(&layer, [2, 1], &pixels(1, 2000), &[1.0; 4000], streams);
     let variance = 2.0 * (0.1f64 * 40.0 / 39.0).powi(2);
     let product = |pair: &[f32]| f64::from(pair[0] - 1.0) * f64::from(pair[1] - 1.0) / variance;
-    let correlation = outputs.chunks_exact(2).map(product).sum::<f64>() / 4000.0;
+    let of_images = outputs.chunks_exact(4000);
+    let pairs =
+        of_images.flat_map(|image| (0..2000).map(|position| [image[position], image[2000 + position]]));
+    let correlation = pairs.map(|pair| product(&pair)).sum::<f64>() / 4000.0;
     assert!(correlation.abs() < 4.0 / 4000.0f64.sqrt(), "{correlation}");
 }
 

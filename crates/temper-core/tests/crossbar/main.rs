@@ -6,7 +6,8 @@ mod specification;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use temper_core::hardware::{Crossbar, CrossbarSpec, ProgrammedCrossbar};
+use temper_core::hardware::{Crossbar, CrossbarBuffers, CrossbarSpec, ProgrammedCrossbar};
+use temper_kernels::{ConvShape, Windows};
 
 type Stream = ChaCha12Rng;
 
@@ -23,11 +24,35 @@ fn program(spec: &CrossbarSpec, shape: [usize; 2], weights: &[f32], seed: u64) -
     ProgrammedCrossbar::new(Crossbar::draw(spec, shape, &mut stream(seed)), weights)
 }
 
-/// The outputs without noise, and how many sums were beyond the range.
+/// The outputs without noise for rows of inputs, and how many sums were beyond the range.
 fn quiet(spec: &CrossbarSpec, shape: [usize; 2], weights: &[f32], inputs: &[f32]) -> (Vec<f32>, u64) {
-    let mut outputs = vec![f32::NAN; inputs.len() / shape[1] * shape[0]];
-    let saturated = program(spec, shape, weights, 1).run::<Stream>(inputs, &mut outputs, &mut []);
-    (outputs, saturated)
+    run(&program(spec, shape, weights, 1), shape, &Windows::of_rows(shape[1]), inputs, &mut [])
+}
+
+/// The outputs of images, and how many sums were beyond the range.
+fn run(
+    layer: &ProgrammedCrossbar,
+    [outputs, inputs]: [usize; 2],
+    windows: &Windows,
+    images: &[f32],
+    streams: &mut [Stream],
+) -> (Vec<f32>, u64) {
+    let mut found = vec![f32::NAN; images.len() / inputs * outputs];
+    let saturated = layer.run(windows, images, &mut found, streams, &mut CrossbarBuffers::default());
+    (found, saturated)
+}
+
+/// Images of so many positions, `[inputs, positions]`.
+fn pixels(inputs: usize, positions: usize) -> Windows {
+    Windows::of_convolution(&ConvShape {
+        input: [inputs, 1, positions],
+        out_channels: 1,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: [0; 4],
+        dilation: [1, 1],
+        groups: 1,
+    })
 }
 
 fn numbers(count: usize, rng: &mut Stream) -> Vec<f32> {

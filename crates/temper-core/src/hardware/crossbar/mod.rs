@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use array::{Crossbar, Stuck, StuckDevice};
-pub use programmed::ProgrammedCrossbar;
+pub use programmed::{CrossbarBuffers, ProgrammedCrossbar};
 
 /// The finest converter: an `f32` holds every code of it.
 const FINEST: u32 = 24;

@@ -1,7 +1,7 @@
 //! A layer's weights in a crossbar, and the products that it makes with vectors of inputs.
 
 use rand::Rng;
-use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, linear};
+use temper_kernels::{Epilogue, Isa, PackedWeights, Scratch, Windows, linear, round_ties_even};
 
 use super::array::{Crossbar, PAIR};
 use super::{ReadNoiseModel, WeightScaling};
@@ -39,9 +39,9 @@ enum Energies {
     OfPairs(PackedWeights),
 }
 
-/// Buffers of [`ProgrammedCrossbar::run`], kept from one array to the next.
-#[derive(Debug, Default)]
-struct Buffers {
+/// Buffers of [`ProgrammedCrossbar::run`], kept from one batch to the next.
+#[derive(Debug, Clone, Default)]
+pub struct CrossbarBuffers {
     /// Inputs of one array as they leave their converters, `[positions, inputs of the array]`.
     inputs: Vec<f32>,
     /// *α* of each position.
@@ -99,74 +99,90 @@ impl ProgrammedCrossbar {
 
     /// Multiplies vectors of inputs with the weights; how many sums were beyond their converter's largest code.
     ///
-    /// `streams` are the random streams of the noise, each of one of `streams.len()` equal runs of consecutive positions (such as those of one
-    /// image); none for products without noise. What a run's outputs are depends on its own stream and inputs alone.
+    /// `streams` are the random streams of the noise, one for each image; none for products without noise. What an image's outputs are depends on
+    /// its own stream and inputs alone.
     ///
     /// The noise of a column's devices is drawn in one: with independent normal deviations `σ_j` of their currents at the input 1, the sum's
     /// is `√Σ_j x_j² (σ_j⁺² + σ_j⁻²)`.
     ///
-    /// **Shapes**: `inputs` `[positions, inputs]`, `outputs` `[positions, outputs]`, in the units of the weights times those of the inputs.
+    /// **Shapes**: `inputs` images as [placed](Windows::place) by `windows`, `outputs` `[images, outputs, positions]`, in the units of the weights
+    /// times those of the inputs.
     ///
     /// # Panics
-    /// When the slices do not have these shapes, or the positions cannot be divided among the streams.
-    pub fn run<R: Rng>(&self, inputs: &[f32], outputs: &mut [f32], streams: &mut [R]) -> u64 {
-        let positions = inputs.len() / self.crossbar.inputs;
-        assert_eq!(inputs.len(), positions * self.crossbar.inputs, "inputs must be [positions, inputs]");
-        assert_eq!(outputs.len(), positions * self.crossbar.outputs, "outputs must be [positions, outputs]");
-        let divisible = streams.is_empty() || positions.is_multiple_of(streams.len());
-        assert!(divisible, "positions must be so many for each stream");
-        let mut buffers = Buffers::default();
+    /// When the slices do not have these shapes, or there are other than as many streams.
+    pub fn run<R: Rng>(
+        &self,
+        windows: &Windows,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        streams: &mut [R],
+        buffers: &mut CrossbarBuffers,
+    ) -> u64 {
+        let images = inputs.len() / windows.placed_len();
+        assert_eq!(windows.inputs(), self.crossbar.inputs, "windows must have as many inputs");
+        assert_eq!(inputs.len(), images * windows.placed_len(), "inputs must be [images, placed_len]");
+        let sums = images * windows.positions() * self.outputs();
+        assert_eq!(outputs.len(), sums, "outputs must be [images, outputs, positions]");
+        assert!(streams.is_empty() || streams.len() == images, "streams must be one for each image");
         buffers.sums.resize(outputs.len(), 0.0);
         outputs.fill(0.0);
         let mut saturated = 0;
         for array in &self.arrays {
-            self.convert_inputs(array, inputs, &mut buffers);
-            linear(
-                &buffers.inputs,
-                &array.weights,
-                &Epilogue::default(),
-                &mut buffers.sums,
-                &mut buffers.scratch,
-            );
-            array.add_noise(streams, &mut buffers);
-            saturated += self.convert_sums(&buffers, outputs);
+            self.convert_inputs(array, windows, inputs, buffers);
+            let CrossbarBuffers { inputs, sums, scratch, .. } = buffers;
+            linear(inputs, &array.weights, &Epilogue::default(), sums, scratch);
+            array.add_noise(streams, buffers);
+            saturated += self.convert_sums(buffers, windows.positions(), outputs);
         }
         saturated
     }
 
+    /// Outputs of the crossbar's layer.
+    pub(in crate::hardware) fn outputs(&self) -> usize {
+        self.crossbar.outputs
+    }
+
     /// The inputs of an array as its converters pass them on, in units of their codes, or as they are with ideal ones.
-    fn convert_inputs(&self, array: &Array, inputs: &[f32], buffers: &mut Buffers) {
+    fn convert_inputs(
+        &self,
+        array: &Array,
+        windows: &Windows,
+        images: &[f32],
+        buffers: &mut CrossbarBuffers,
+    ) {
         let codes = self.crossbar.spec.dac_bits.map(largest_code);
         let given = self.crossbar.spec.input_range.map(|range| range as f32);
-        buffers.inputs.clear();
-        buffers.ranges.clear();
-        for inputs in inputs.chunks_exact(self.crossbar.inputs) {
-            let inputs = &inputs[array.first..][..array.count];
-            let range = given.unwrap_or_else(|| largest(inputs));
-            // Zeros have no range, and need none.
-            let range = if range == 0.0 { 1.0 } else { range };
-            buffers.ranges.push(range);
-            match codes {
-                None => buffers.inputs.extend(inputs),
-                Some(codes) => {
-                    let convert = |input: &f32| code(*input, range, codes).clamp(-codes, codes);
-                    buffers.inputs.extend(inputs.iter().map(convert));
+        let CrossbarBuffers { inputs, ranges, .. } = buffers;
+        inputs.clear();
+        ranges.clear();
+        for image in images.chunks_exact(windows.placed_len()) {
+            for position in 0..windows.positions() {
+                let first = inputs.len();
+                inputs.extend(windows.at(image, position, array.first..array.first + array.count));
+                let own = &mut inputs[first..];
+                let range = given.unwrap_or_else(|| largest(own));
+                // Zeros have no range, and need none.
+                let range = if range == 0.0 { 1.0 } else { range };
+                ranges.push(range);
+                if let Some(codes) = codes {
+                    own.iter_mut().for_each(|input| *input = code(*input, range, codes).clamp(-codes, codes));
                 }
             }
         }
     }
 
     /// Adds the sums of an array, as their converters read them, to the outputs; how many were beyond the largest code.
-    fn convert_sums(&self, buffers: &Buffers, outputs: &mut [f32]) -> u64 {
+    fn convert_sums(&self, buffers: &CrossbarBuffers, positions: usize, outputs: &mut [f32]) -> u64 {
         let spec = &self.crossbar.spec;
         let [input_codes, codes] = [spec.dac_bits, spec.adc_bits].map(|bits| bits.map(largest_code));
         let bound = spec.adc_range as f32;
         let width = self.crossbar.outputs;
         let mut saturated = 0;
-        let positions = outputs.chunks_exact_mut(width).zip(buffers.sums.chunks_exact(width));
-        for ((outputs, sums), input_range) in positions.zip(&buffers.ranges) {
+        let of_positions = buffers.sums.chunks_exact(width).zip(&buffers.ranges);
+        for (number, (sums, input_range)) in of_positions.enumerate() {
             let unit = input_codes.map_or(1.0, |codes| input_range / codes);
-            for ((output, sum), scale) in outputs.iter_mut().zip(sums).zip(&self.scales) {
+            let outputs = &mut outputs[number / positions * width * positions..][number % positions..];
+            for ((output, sum), scale) in outputs.iter_mut().step_by(positions).zip(sums).zip(&self.scales) {
                 let sum = sum * unit;
                 match codes {
                     // A scale of 0 leaves nothing to read.
@@ -218,8 +234,8 @@ impl Array {
     }
 
     /// Adds noise to the sums; the inputs are their squares afterwards.
-    fn add_noise<R: Rng>(&self, streams: &mut [R], buffers: &mut Buffers) {
-        let Buffers { inputs, ranges, sums, variances, normals, scratch } = buffers;
+    fn add_noise<R: Rng>(&self, streams: &mut [R], buffers: &mut CrossbarBuffers) {
+        let CrossbarBuffers { inputs, ranges, sums, variances, normals, scratch } = buffers;
         if streams.is_empty() || ranges.is_empty() || matches!(self.energies, Energies::None) {
             return;
         }
@@ -259,5 +275,5 @@ fn largest_code(bits: u32) -> f32 {
 
 /// The code of a value where `range` is the code `codes`, without bounds; NaN of NaN.
 fn code(value: f32, range: f32, codes: f32) -> f32 {
-    (value / range * codes).round_ties_even()
+    round_ties_even(value / range * codes)
 }

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use temper_kernels::RowEnds;
 
 use super::{Mapping, RowOffset, SandwichRamSpec};
 
@@ -52,8 +53,21 @@ impl SandwichRam {
         }
     }
 
-    /// *M* of the cells of a row.
-    pub(super) fn cells(&self, row: usize) -> &[f32] {
-        &self.modulator[row * self.spec.cells..][..self.spec.cells]
+    /// *M* of the cells that serve the inputs of an output.
+    pub(super) fn factors(&self, output: usize) -> impl Iterator<Item = f32> {
+        let cells = self.spec.cells;
+        (0..self.inputs)
+            .map(move |input| self.modulator[self.row(output, input / cells) * cells + input % cells])
+    }
+
+    /// What the ends of a row do, with what is subtracted digitally: *Pre*, or what was read without features.
+    pub(super) fn ends(&self, row: usize) -> RowEnds {
+        let reserve = self.spec.reserve as f32;
+        let mut own =
+            RowEnds { start: reserve * self.generator[row], quantiser: self.quantiser[row], zero: reserve };
+        if self.spec.row_offset == RowOffset::Calibrated {
+            own.zero += own.read(0.0, self.spec.rounding.into());
+        }
+        own
     }
 }
