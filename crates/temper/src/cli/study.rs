@@ -33,7 +33,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<()> {
     let text = match source.strip_prefix(PRESET) {
-        Some(name) => preset::find_kind(name, PresetKind::Study)?.text.to_owned(),
+        Some(name) => preset::find_kind(name, PresetKind::Study)?.text.into_owned(),
         None => fs::read_to_string(source).with_context(|| {
             format!("cannot read the study {source}: expected quickstart, preset:NAME, or a study's file")
         })?,

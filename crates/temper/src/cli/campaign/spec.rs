@@ -52,7 +52,7 @@ impl SpecArgs {
     /// Reads the specification and everything it names.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let (text, folder) = if let Some(name) = self.spec.strip_prefix("preset:") {
-            (preset::find_kind(name, PresetKind::Campaign)?.text.to_owned(), PathBuf::new())
+            (preset::find_kind(name, PresetKind::Campaign)?.text.into_owned(), PathBuf::new())
         } else {
             let file = Path::new(&self.spec);
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", self.spec))?;

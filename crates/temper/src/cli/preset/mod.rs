@@ -1,8 +1,11 @@
 //! `temper preset`: the specifications that the program carries.
 
+mod acims;
+
+use std::borrow::Cow;
 use std::io::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -10,14 +13,14 @@ use super::print_json;
 use crate::output::table::Table;
 
 /// A built-in specification.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Preset {
     /// Its name.
-    pub(crate) name: &'static str,
+    name: Cow<'static, str>,
     /// What it specifies.
     kind: PresetKind,
     /// The specification, in TOML; its first comment says what it is and where it comes from.
-    pub(crate) text: &'static str,
+    pub(crate) text: Cow<'static, str>,
 }
 
 /// What a preset specifies.
@@ -43,15 +46,15 @@ impl PresetKind {
 macro_rules! preset {
     ($kind:ident, $name:literal) => {
         Preset {
-            name: $name,
+            name: Cow::Borrowed($name),
             kind: PresetKind::$kind,
-            text: include_str!(concat!("../../presets/", $name, ".toml")),
+            text: Cow::Borrowed(include_str!(concat!("../../../presets/", $name, ".toml"))),
         }
     };
 }
 
-/// All of them.
-pub(crate) const PRESETS: [Preset; 13] = [
+/// Those that are written out.
+const WRITTEN: [Preset; 13] = [
     preset!(Campaign, "thesis-zeroing-0.1"),
     preset!(Campaign, "thesis-zeroing-1"),
     preset!(Campaign, "thesis-bits"),
@@ -66,6 +69,11 @@ pub(crate) const PRESETS: [Preset; 13] = [
     preset!(Study, "acims-mnist-mlp-m"),
     preset!(Study, "acims-mnist-mlp-l"),
 ];
+
+/// All of them.
+fn presets() -> Vec<Preset> {
+    WRITTEN.into_iter().chain(acims::presets()).collect()
+}
 
 /// Arguments of `temper preset`.
 #[derive(Debug, Args)]
@@ -90,16 +98,17 @@ enum PresetCommand {
 }
 
 /// The preset of that name.
-fn find(name: &str) -> Result<&'static Preset> {
-    let names = || PRESETS.map(|preset| preset.name).join(", ");
-    PRESETS
-        .iter()
-        .find(|preset| preset.name == name)
-        .with_context(|| format!("there is no preset \"{name}\"; expected one of {}", names()))
+fn find(name: &str) -> Result<Preset> {
+    let mut presets = presets();
+    let Some(found) = presets.iter().position(|preset| preset.name == name) else {
+        let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_ref()).collect();
+        bail!("there is no preset \"{name}\"; expected one of {}", names.join(", "));
+    };
+    Ok(presets.swap_remove(found))
 }
 
 /// The preset of that name, if it is of that kind.
-pub(crate) fn find_kind(name: &str, kind: PresetKind) -> Result<&'static Preset> {
+pub(crate) fn find_kind(name: &str, kind: PresetKind) -> Result<Preset> {
     let preset = find(name)?;
     if preset.kind != kind {
         bail!("the preset \"{name}\" is run by `{}`", preset.kind.command().replace("NAME", name));
@@ -118,12 +127,12 @@ impl Preset {
 
 pub(super) fn run(args: &PresetArgs, out: &mut dyn Write) -> Result<()> {
     match &args.command {
-        PresetCommand::List { json: true } => print_json(&PRESETS, out),
+        PresetCommand::List { json: true } => print_json(&presets(), out),
         PresetCommand::List { json: false } => {
             for (heading, kind) in [("campaign", PresetKind::Campaign), ("study", PresetKind::Study)] {
                 let mut table = Table::new(&[heading, "what it does"]);
-                for preset in PRESETS.iter().filter(|preset| preset.kind == kind) {
-                    table.row([preset.name.to_owned(), preset.summary()]);
+                for preset in presets().iter().filter(|preset| preset.kind == kind) {
+                    table.row([preset.name.clone().into_owned(), preset.summary()]);
                 }
                 writeln!(out, "{table}\nrun one:  {}\n", kind.command())?;
             }
@@ -142,15 +151,18 @@ mod tests {
     use temper_core::campaign::CampaignSpec;
     use temper_train::study::StudySpec;
 
-    use super::{PRESETS, PresetKind};
+    use super::{PresetKind, presets};
 
     #[test]
     fn every_preset_is_a_sound_specification_and_says_what_it_is() {
-        for preset in PRESETS {
+        for preset in presets() {
             let fault = match preset.kind {
-                PresetKind::Campaign => CampaignSpec::parse(preset.text).err().map(|error| error.to_string()),
-                PresetKind::Study => StudySpec::parse(preset.text).err().map(|error| error.to_string()),
+                PresetKind::Campaign => {
+                    CampaignSpec::parse(&preset.text).err().map(|error| error.to_string())
+                }
+                PresetKind::Study => StudySpec::parse(&preset.text).err().map(|error| error.to_string()),
             };
+            assert!(!preset.text.contains('@'), "{}", preset.name);
             assert_eq!(fault, None, "{}", preset.name);
             assert!(preset.summary().len() > 30, "{}: {}", preset.name, preset.summary());
             assert!(preset.summary().len() < 160, "{}: {}", preset.name, preset.summary());
