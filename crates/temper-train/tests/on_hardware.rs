@@ -227,6 +227,11 @@ fn what_cannot_lie_on_a_device_is_refused() {
         refused("[[phase.hardware]]\nmodel = { kind = \"crossbar\", levels = 1 }\n"),
         "phase 2: hardware 1: model: levels: expected at least 2, or absent for any conductance, found 1"
     );
+    let zeroed = "[[phase.fault]]\ntarget = \"weight\"\nmodel = \"zeroing\"\ncount = 1\n";
+    let error = refused(&format!("{STORAGE}{sandwich}{zeroed}"));
+    assert!(error.starts_with("phase 2: fault 1: model: fc1 lies on a device"), "{error}");
+    let flipped = "[[phase.fault]]\ntarget = \"weight\"\nmodel = \"bit-flip\"\ncount = 1\n";
+    prepare(&recipe(&format!("{STORAGE}{sandwich}{flipped}"))).expect("a flipped sign is a weight");
     let unknown = refused("[[phase.hardware]]\nmodel = { kind = \"crossbar\", level = 4 }\n");
     assert!(unknown.contains("unknown field `level`"), "{unknown}");
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::resolved::Struck;
-use crate::fault::{FaultError, Lifetime};
-use crate::memory::{Departure, IntegerError, IntegerSource, Memory, Part, Target, TensorId};
+use crate::fault::{FaultError, Strike, off_codes};
+use crate::memory::{IntegerError, Memory};
 
 /// In which numbers convolutions and linear layers compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -33,63 +33,18 @@ pub(super) enum Unfit {
     Fault(usize, FaultError),
 }
 
-/// What one fault does to one tensor.
-#[derive(Clone, Copy)]
-pub(super) struct Strike {
-    /// The fault's number, from 0.
-    pub(super) fault: usize,
-    pub(super) tensor: TensorId,
-    part: Part,
-    pub(super) departure: Departure,
-    /// Whether it is another one in every image.
-    pub(super) anew: bool,
-}
-
-impl Strike {
-    /// Which layer it strikes, and what there.
-    pub(super) fn struck(&self, memory: &Memory) -> (String, Target) {
-        let struck = memory.tensor(self.tensor);
-        (struck.layer.clone(), Target { class: struck.class, part: self.part })
-    }
-}
-
 /// What faults do to every tensor that they may strike.
 pub(super) fn strikes(faults: &[Struck]) -> Vec<Strike> {
     let mut strikes = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
         match fault {
-            Struck::Drawn(fault) => {
-                let (part, departure) = fault.departure();
-                let anew = fault.lifetime() == Lifetime::Transient;
-                let strike = |tensor| Strike { fault: number, tensor, part, departure, anew };
-                strikes.extend(fault.tensors().map(strike));
+            Struck::Drawn(fault) => strikes.extend(Strike::of_fault(number, fault)),
+            Struck::Listed(listed) => {
+                strikes.extend(listed.iter().map(|listed| Strike::of_listed(number, listed)));
             }
-            Struck::Listed(listed) => strikes.extend(listed.iter().map(|listed| Strike {
-                fault: number,
-                tensor: listed.site.tensor,
-                part: listed.site.part,
-                departure: listed.site.damage.departure(),
-                anew: listed.image.is_some(),
-            })),
         }
     }
     strikes
-}
-
-/// The first strike that makes of the codes of these layers what no code stands for.
-pub(super) fn off_codes<'a>(
-    memory: &Memory,
-    sources: &[IntegerSource],
-    strikes: &'a [Strike],
-) -> Option<&'a Strike> {
-    let mut words: Vec<TensorId> =
-        strikes.iter().filter(|s| s.departure == Departure::Word).map(|s| s.tensor).collect();
-    words.sort_unstable();
-    strikes.iter().find(|strike| {
-        let Strike { tensor, part, departure, .. } = **strike;
-        let words = words.binary_search(&tensor).is_ok();
-        !sources.iter().all(|source| source.holds(memory, tensor, part, departure, words))
-    })
 }
 
 /// Checks that a condition can be computed in integers, and stays in them under its faults.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::arithmetic::{Strike, off_codes, strikes};
+use super::arithmetic::strikes;
 use super::plan::Trial;
 use super::resolved::{Campaign, Struck};
 use crate::execution::Weights;
 use crate::fault::{Change, FaultError};
 use crate::hardware::{Chip, ChipLayer, Hardware, Mounted, Noise};
-use crate::memory::{Departure, Memory};
+use crate::memory::Memory;
 
 /// A trial's layers on its chip, shared by all threads.
 #[derive(Debug)]
@@ -81,16 +81,5 @@ pub(super) fn check_chips(
             return Err((strike.fault, FaultError::ChipAnew { layer: struck.layer.clone() }));
         }
     }
-    let sources = hardware.sources(memory);
-    // Of one bit, a weight has no code of zero.
-    let is_zeroed = |strike: &&Strike| {
-        strike.departure == Departure::Zero && sources.iter().any(|source| source.weights == strike.tensor)
-    };
-    match strikes.iter().find(is_zeroed).or_else(|| off_codes(memory, &sources, &strikes)) {
-        None => Ok(()),
-        Some(strike) => {
-            let (layer, target) = strike.struck(memory);
-            Err((strike.fault, FaultError::OffDevice { layer, target }))
-        }
-    }
+    hardware.check_strikes(memory, &strikes)
 }

@@ -18,6 +18,7 @@ mod list;
 mod resolve;
 mod spec;
 mod strike;
+mod strikes;
 
 pub use draw::{FaultSite, condition_stream, image_stream, subset_stream, trial_stream};
 pub use error::FaultError;
@@ -28,3 +29,4 @@ pub use list::{
 pub use resolve::{Fault, Number};
 pub use spec::{All, Amount, BitRange, BitSelection, FaultSpec, Lifetime, Shape};
 pub use strike::{Change, changes, strike, strike_activations, undo};
+pub(crate) use strikes::{Strike, off_codes};

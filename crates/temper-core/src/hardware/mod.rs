@@ -13,6 +13,7 @@
 mod chip;
 mod crossbar;
 mod deviation;
+mod faults;
 mod mounted;
 mod noise;
 mod sandwich_ram;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rand::Rng;
 use rayon::prelude::*;
+use temper_core::fault::{Fault, FaultError};
 use temper_core::hardware::{
     Chip, ChipLayer, Hardware, HardwareError, HardwareScratch, Mounted, Noise, NoiseStream,
 };
@@ -63,6 +64,11 @@ impl PhaseHardware {
         let (chip, draws, gradient) = (phase.chip, phase.fault_draws, phase.fault_gradient);
         let drawn = OnceLock::new();
         Ok(Self { seed, chip, hardware, nodes, places, draws, gradient, drawn })
+    }
+
+    /// Checks that faults leave what the devices hold; the error has the fault's number, from 0.
+    pub(super) fn check_faults(&self, memory: &Memory, faults: &[Fault]) -> Result<(), (usize, FaultError)> {
+        self.hardware.check_faults(memory, faults)
     }
 
     /// The layers.

@@ -112,6 +112,8 @@ impl Stored {
         let ranges = Ranges::new(phase.activation_ranges, memory.taps().len());
         let (draws, gradient) = (phase.fault_draws, phase.fault_gradient);
         let hardware = PhaseHardware::new(seed, network, &memory, phase)?;
+        let off_device = hardware.check_faults(&memory, &faults);
+        off_device.map_err(|(number, source)| StoredError::Fault { number: number + 1, source })?;
         Ok(Self { seed, memory, faults, draws, gradient, ranges, hardware })
     }
 
