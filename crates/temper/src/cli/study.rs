@@ -78,7 +78,7 @@ impl Found {
         let result: TrainingResult =
             serde_json::from_slice(&text).with_context(|| golden.display().to_string())?;
         let golden = result.phases.last().context("the golden training has no phase")?.best_test_accuracy;
-        let summary = StudySummary::new(study, golden, &records, CONFIDENCE);
+        let summary = StudySummary::new(study.spec(), study.conditions(), golden, &records, CONFIDENCE);
         Ok(Some(Self { records, summary }))
     }
 
@@ -87,7 +87,7 @@ impl Found {
         let conditions = study.conditions();
         let golden = EpochRecord::read_all(&folder.join("golden/history.jsonl"))?;
         let on_chips = (0..conditions.len())
-            .map(|condition| study.histories(folder, condition))
+            .map(|condition| study.spec().histories(folder, condition))
             .collect::<Result<Vec<_>, _>>()?;
         let json = serde_json::to_string_pretty(&self.summary)? + "\n";
         let accuracies = study_plots::accuracies(conditions, &self.summary, &self.records)?;
