@@ -1,0 +1,59 @@
+//! Rows with names: at their left, or above them where there is little room.
+
+use super::canvas::{Anchor, Canvas, fitted, width};
+use super::{SMALL, TEXT, Width, palette};
+
+/// Where rows and their names stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rows {
+    narrow: bool,
+    /// Where what is drawn begins.
+    pub(super) left: f64,
+    /// Height of what is drawn of a row.
+    height: f64,
+}
+
+/// Room for a name above a row.
+const NAME: f64 = 18.0;
+/// Room for the heading of several rows.
+const HEADING: f64 = 26.0;
+
+impl Rows {
+    /// Rows of so much height with these names.
+    pub(super) fn new<'a>(names: impl Iterator<Item = &'a str>, width_of: Width, height: f64) -> Self {
+        let narrow = width_of.is_narrow();
+        let longest = names.map(|name| width(name, TEXT)).fold(0.0, f64::max);
+        let left = if narrow { 14.0 } else { (longest + 20.0).clamp(60.0, 0.36 * width_of.pixels()) };
+        Self { narrow, left, height }
+    }
+
+    /// What a row takes.
+    pub(super) fn step(&self) -> f64 {
+        self.height + if self.narrow && self.left > 0.0 { NAME } else { 0.0 }
+    }
+
+    /// What a heading takes.
+    pub(super) fn heading(&self) -> f64 {
+        HEADING
+    }
+
+    /// Writes a row's name; returns the height of its middle.
+    pub(super) fn draw_name(&self, canvas: &mut Canvas<'_>, top: f64, name: &str, right: f64) -> f64 {
+        if self.narrow {
+            let name = fitted(name, SMALL, right - 4.0);
+            canvas.text((4.0, top + 0.55 * NAME), Anchor::Start, SMALL, palette::INK, &name);
+            top + NAME + self.height / 2.0
+        } else {
+            let name = fitted(name, TEXT, self.left - 14.0);
+            let middle = top + self.height / 2.0;
+            canvas.text((self.left - 10.0, middle), Anchor::End, TEXT, palette::INK, &name);
+            middle
+        }
+    }
+
+    /// Writes a heading.
+    pub(super) fn draw_heading(&self, canvas: &mut Canvas<'_>, top: f64, text: &str, right: f64) {
+        let text = fitted(text, TEXT, right - 4.0);
+        canvas.text((4.0, top + 0.6 * HEADING), Anchor::Start, TEXT, palette::MUTED, &text);
+    }
+}

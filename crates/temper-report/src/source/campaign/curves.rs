@@ -1,0 +1,268 @@
+//! Accuracy over swept numbers.
+
+use temper_core::analysis::ConditionSummary;
+use temper_core::campaign::{Condition, SweptValue};
+
+use super::{Campaign, names, only_golden};
+use crate::chart::{Axis, Band, Chart, Dots, Line, Lines, Point, Scale, Spread};
+use crate::number::{Format, counted, level};
+use crate::report::{Block, Figure};
+use crate::table::{Cell, Table};
+
+/// Lines that can be told apart.
+const MOST_LINES: usize = 12;
+/// Rows of a figure.
+const MOST_ROWS: usize = 40;
+
+/// Whether accuracies are shown as they are, or less what the network has without faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Accuracy,
+    Change,
+}
+
+/// The figures of a campaign's accuracies.
+pub(super) fn blocks(campaign: &Campaign) -> Vec<Block> {
+    let summaries: Vec<&ConditionSummary> = campaign.measured().map(|found| &found.summary).collect();
+    let numeric = numeric_axes(&summaries);
+    let mut figures: Vec<Figure> = Vec::new();
+    for axis in numeric {
+        for view in [View::Accuracy, View::Change] {
+            figures.extend(curve(&summaries, axis, view, campaign.confidence));
+        }
+    }
+    if figures.is_empty() {
+        figures.extend(bars(campaign));
+    }
+    figures.into_iter().map(Block::Figure).collect()
+}
+
+/// The accuracy over the first number that was swept, as one figure; `None` if nothing that is a number was swept, or nothing is measured.
+/// `confidence` is the level that `summaries` have.
+pub fn accuracy_curve(summaries: &[ConditionSummary], confidence: f64) -> Option<Figure> {
+    let measured: Vec<&ConditionSummary> =
+        summaries.iter().filter(|summary| summary.accuracy.is_some()).collect();
+    let axis = numeric_axes(&measured).into_iter().next()?;
+    curve(&measured, axis, View::Accuracy, confidence)
+}
+
+/// The places of axes with several numbers as values, and no words.
+fn numeric_axes(summaries: &[&ConditionSummary]) -> Vec<usize> {
+    let Some(first) = summaries.first() else { return Vec::new() };
+    let is_numeric = |axis: &usize| {
+        let values = summaries.iter().map(|summary| names::number(&summary.condition.swept[*axis].value));
+        let Some(mut values) = values.collect::<Option<Vec<f64>>>() else { return false };
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        values.len() > 1
+    };
+    (0..first.condition.swept.len()).filter(is_numeric).collect()
+}
+
+/// Conditions that differ in one axis only, in the order of their first.
+fn lines<'a>(
+    summaries: &[&'a ConditionSummary],
+    axis: usize,
+    names: &[String],
+) -> Vec<(String, Vec<&'a ConditionSummary>)> {
+    let mut lines: Vec<(String, Vec<&ConditionSummary>)> = Vec::new();
+    let mut place = std::collections::HashMap::new();
+    for &summary in summaries {
+        let label = names::condition(&summary.condition, names, Some(axis));
+        let at = *place.entry(label.clone()).or_insert(lines.len());
+        if at == lines.len() {
+            lines.push((label, Vec::new()));
+        }
+        lines[at].1.push(summary);
+    }
+    lines
+}
+
+fn x_of(condition: &Condition, axis: usize) -> f64 {
+    names::number(&condition.swept[axis].value).unwrap_or(f64::NAN)
+}
+
+fn curve(summaries: &[&ConditionSummary], axis: usize, view: View, confidence: f64) -> Option<Figure> {
+    let conditions: Vec<Condition> = summaries.iter().map(|summary| summary.condition.clone()).collect();
+    let axes = names::axes(&conditions);
+    let mut found = lines(summaries, axis, &axes);
+    for (_, line) in &mut found {
+        line.sort_by(|a, b| x_of(&a.condition, axis).total_cmp(&x_of(&b.condition, axis)));
+    }
+    let mean = |summary: &ConditionSummary| summary.accuracy.map_or(f64::NAN, |accuracy| accuracy.mean);
+    let all = found.len();
+    let shown = worst_lines(found, |line| {
+        line.iter().map(|summary| mean(summary)).fold(f64::INFINITY, f64::min)
+    });
+    let golden = only_golden(summaries.iter().copied());
+    let reference = match view {
+        View::Accuracy => golden.map(|golden| (golden, "without faults".to_owned())),
+        View::Change => Some((0.0, "without faults".to_owned())),
+    };
+    let name = &axes[axis];
+    let value_title = match view {
+        View::Accuracy => "accuracy",
+        View::Change => "change of accuracy",
+    };
+    let interval = format!("{} interval", level(confidence));
+    let mut table = Table::new(&[
+        ("condition", None),
+        (name, Some(Format::Plain)),
+        (value_title, Some(Format::Change).filter(|_| view == View::Change).or(Some(Format::Share))),
+        (interval.as_str(), Some(Format::Share)),
+    ]);
+    let mut drawn = Vec::new();
+    for (label, line) in &shown {
+        let points: Vec<Point> = line.iter().map(|summary| point(summary, axis, view)).collect();
+        for point in &points {
+            table.rows.push(vec![
+                Cell::text(label),
+                Cell::Number(point.x),
+                Cell::Number(point.y),
+                Cell::interval(point.band),
+            ]);
+        }
+        drawn.push(Line { label: label.clone(), points, band: Band::Interval });
+    }
+    let alt = alt(&drawn, name, value_title, golden.filter(|_| view == View::Accuracy));
+    let note = if all > shown.len() {
+        format!(" Of {all} lines the {} that fall lowest are drawn; the table of conditions has all.", shown.len())
+    } else {
+        String::new()
+    };
+    let id = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let id: String = id.collect();
+    let (id, title, caption) = match view {
+        View::Accuracy => (
+            format!("accuracy-over-{id}"),
+            format!("Accuracy over {name}"),
+            format!("Mean over draws, with its {interval}.{note}"),
+        ),
+        View::Change => (
+            format!("change-over-{id}"),
+            format!("Change of accuracy over {name}"),
+            format!(
+                "The same, less what each condition's network has without faults: shapes can be compared where golden accuracies differ.{note}"
+            ),
+        ),
+    };
+    let values = summaries.iter().map(|summary| x_of(&summary.condition, axis));
+    let scale = Scale::of(values);
+    let whole =
+        summaries.iter().all(|s| matches!(s.condition.swept[axis].value, SweptValue::Integer(_)));
+    let format = if whole && scale == Scale::Linear { Format::Count } else { Format::Plain };
+    let x = Axis { title: name.clone(), scale, format, limits: None };
+    let y = match view {
+        View::Accuracy => Axis::share(value_title),
+        View::Change => Axis { limits: Some((-1.0, 1.0)), ..Axis { format: Format::Change, ..Axis::share(value_title) } },
+    };
+    let chart = Chart::Lines(Lines { x, y, lines: drawn, markers: Vec::new(), reference, dots: true });
+    Some(Figure { id, title, caption, alt, chart, table })
+}
+
+/// At most so many lines as can be told apart: those that fall lowest, in their order.
+fn worst_lines<T>(lines: Vec<(String, T)>, lowest: impl Fn(&T) -> f64) -> Vec<(String, T)> {
+    let mut order: Vec<(f64, usize)> =
+        lines.iter().enumerate().map(|(i, (_, line))| (lowest(line), i)).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let kept: Vec<usize> = order.into_iter().take(MOST_LINES).map(|(_, i)| i).collect();
+    lines.into_iter().enumerate().filter(|(i, _)| kept.contains(i)).map(|(_, line)| line).collect()
+}
+
+fn point(summary: &ConditionSummary, axis: usize, view: View) -> Point {
+    let less = match view {
+        View::Accuracy => 0.0,
+        View::Change => summary.golden_accuracy,
+    };
+    let accuracy = summary.accuracy;
+    Point {
+        x: x_of(&summary.condition, axis),
+        y: accuracy.map_or(f64::NAN, |accuracy| accuracy.mean - less),
+        band: accuracy.and_then(|accuracy| accuracy.interval).map(|(low, high)| (low - less, high - less)),
+    }
+}
+
+/// In words: where lines begin and end.
+fn alt(lines: &[Line], axis: &str, value: &str, golden: Option<f64>) -> String {
+    let mut text = format!("{} of the {value} over {axis}.", counted(lines.len() as u64, "line", "lines"));
+    for line in lines.iter().take(3) {
+        if let (Some(first), Some(last)) = (line.points.first(), line.points.last()) {
+            let name = if line.label.is_empty() { String::new() } else { format!("{}: ", line.label) };
+            text = format!(
+                "{text} {name}{} at {}, {} at {}.",
+                Format::Share.text(first.y),
+                Format::Plain.text(first.x),
+                Format::Share.text(last.y),
+                Format::Plain.text(last.x)
+            );
+        }
+    }
+    match golden {
+        Some(golden) => format!("{text} Without faults {}.", Format::Share.text(golden)),
+        None => text,
+    }
+}
+
+/// The mean of each condition, where no number was swept.
+fn bars(campaign: &Campaign) -> Option<Figure> {
+    let interval = format!("{} interval", level(campaign.confidence));
+    let mut table = Table::new(&[
+        ("condition", None),
+        ("accuracy", Some(Format::Share)),
+        (interval.as_str(), Some(Format::Share)),
+    ]);
+    let all = campaign.measured().count();
+    let shown: Vec<_> = lowest(campaign, MOST_ROWS);
+    let mut rows = Vec::new();
+    for found in shown {
+        let accuracy = found.summary.accuracy?;
+        let label = if found.label.is_empty() { "under faults".to_owned() } else { found.label.clone() };
+        table.rows.push(vec![
+            Cell::text(&label),
+            Cell::Number(accuracy.mean),
+            Cell::interval(accuracy.interval),
+        ]);
+        rows.push(Spread {
+            label,
+            group: String::new(),
+            values: Vec::new(),
+            distribution: None,
+            mean: accuracy.mean,
+            interval: accuracy.interval,
+        });
+    }
+    let first = rows.first()?;
+    let note = if all > rows.len() {
+        format!(" Of {all} conditions the {} with the lowest accuracies are drawn.", rows.len())
+    } else {
+        String::new()
+    };
+    Some(Figure {
+        id: "accuracy-by-condition".to_owned(),
+        title: "Accuracy of each condition".to_owned(),
+        caption: format!("Mean over draws, with its {interval}.{note}"),
+        alt: format!(
+            "A dot with its interval for each of {}; the first, {}, at {}.",
+            counted(rows.len() as u64, "condition", "conditions"),
+            first.label,
+            Format::Share.text(first.mean)
+        ),
+        chart: Chart::Dots(Dots {
+            x: Axis::share("accuracy"),
+            rows,
+            unit: campaign.unit().to_owned(),
+            reference: campaign.golden().map(|golden| (golden, "without faults".to_owned())),
+        }),
+        table,
+    })
+}
+
+/// At most so many measured conditions: those with the lowest accuracies, in their order.
+pub(super) fn lowest(campaign: &Campaign, most: usize) -> Vec<&super::Found> {
+    let mean = |found: &super::Found| found.summary.accuracy.map_or(f64::NAN, |accuracy| accuracy.mean);
+    let mut order: Vec<&super::Found> = campaign.measured().collect();
+    order.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
+    order.truncate(most);
+    order.sort_by_key(|found| found.summary.condition.id);
+    order
+}
