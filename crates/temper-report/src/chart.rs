@@ -191,6 +191,8 @@ pub struct Shares {
 pub struct SharesRow {
     /// What it is called.
     pub label: String,
+    /// A heading above it and those that follow with the same; empty for none.
+    pub group: String,
     /// The shares of the parts, 0..=1.
     pub shares: Vec<f64>,
 }

@@ -28,8 +28,7 @@ pub(super) fn draw(chart: &Dots, width: Width, label: &str) -> Result<String, St
     let values: Vec<f64> = values.chain(chart.reference.iter().map(|(value, _)| *value)).collect();
     let x = Ruler::new(&chart.x, values.into_iter(), if width.is_narrow() { 4 } else { 7 });
     let legend = Legend::new(entries(chart, swarm), wide - 8.0);
-    let headings = chart.rows.chunk_by(|a, b| a.group == b.group).filter(|rows| !rows[0].group.is_empty());
-    let height = chart.rows.len() as f64 * rows.step() + headings.count() as f64 * rows.heading();
+    let height = rows.height(chart.rows.iter().map(|row| row.group.as_str()));
     let top = legend.height() + 4.0;
     let edges = Edges { left: rows.left, right: wide - MARGIN, top, bottom: top + height + 6.0 };
     let upright = Ruler::new(&chart.x, [0.0, 1.0].into_iter(), 2);
@@ -42,18 +41,10 @@ pub(super) fn draw(chart: &Dots, width: Width, label: &str) -> Result<String, St
         {
             canvas.dashed([(x, edges.top), (x, edges.bottom)], palette::REFERENCE, 1.5, DASH);
         }
-        let mut y = edges.top + 3.0;
-        for group in chart.rows.chunk_by(|a, b| a.group == b.group) {
-            if !group[0].group.is_empty() {
-                rows.draw_heading(canvas, y, &group[0].group, edges.right);
-                y += rows.heading();
-            }
-            for row in group {
-                let middle = rows.draw_name(canvas, y, &row.label, edges.right);
-                draw_row(row, middle, chart, &plane, canvas);
-                y += rows.step();
-            }
-        }
+        let names = chart.rows.iter().map(|row| (row.group.as_str(), row.label.as_str()));
+        rows.draw(canvas, (edges.top + 3.0, edges.right), names, |canvas, i, middle| {
+            draw_row(&chart.rows[i], middle, chart, &plane, canvas);
+        });
     })
 }
 

@@ -28,17 +28,44 @@ impl Rows {
     }
 
     /// What a row takes.
-    pub(super) fn step(&self) -> f64 {
-        self.height + if self.narrow && self.left > 0.0 { NAME } else { 0.0 }
+    fn step(&self) -> f64 {
+        self.height + if self.narrow { NAME } else { 0.0 }
     }
 
-    /// What a heading takes.
-    pub(super) fn heading(&self) -> f64 {
-        HEADING
+    /// What rows with these groups take, headings included.
+    pub(super) fn height<'a>(&self, groups: impl Iterator<Item = &'a str>) -> f64 {
+        let (mut height, mut last) = (0.0, "");
+        for group in groups {
+            height += self.step() + if group.is_empty() || group == last { 0.0 } else { HEADING };
+            last = group;
+        }
+        height
+    }
+
+    /// Writes rows' names, and headings above their groups; hands each row the height of its middle.
+    pub(super) fn draw<'a>(
+        &self,
+        canvas: &mut Canvas<'_>,
+        (top, right): (f64, f64),
+        rows: impl Iterator<Item = (&'a str, &'a str)>,
+        mut row: impl FnMut(&mut Canvas<'_>, usize, f64),
+    ) {
+        let (mut y, mut last) = (top, "");
+        for (i, (group, name)) in rows.enumerate() {
+            if !group.is_empty() && group != last {
+                let text = fitted(group, TEXT, right - 4.0);
+                canvas.text((4.0, y + 0.6 * HEADING), Anchor::Start, TEXT, palette::MUTED, &text);
+                y += HEADING;
+            }
+            last = group;
+            let middle = self.draw_name(canvas, y, name, right);
+            row(canvas, i, middle);
+            y += self.step();
+        }
     }
 
     /// Writes a row's name; returns the height of its middle.
-    pub(super) fn draw_name(&self, canvas: &mut Canvas<'_>, top: f64, name: &str, right: f64) -> f64 {
+    fn draw_name(&self, canvas: &mut Canvas<'_>, top: f64, name: &str, right: f64) -> f64 {
         if self.narrow {
             let name = fitted(name, SMALL, right - 4.0);
             canvas.text((4.0, top + 0.55 * NAME), Anchor::Start, SMALL, palette::INK, &name);
@@ -49,11 +76,5 @@ impl Rows {
             canvas.text((self.left - 10.0, middle), Anchor::End, TEXT, palette::INK, &name);
             middle
         }
-    }
-
-    /// Writes a heading.
-    pub(super) fn draw_heading(&self, canvas: &mut Canvas<'_>, top: f64, text: &str, right: f64) {
-        let text = fitted(text, TEXT, right - 4.0);
-        canvas.text((4.0, top + 0.6 * HEADING), Anchor::Start, TEXT, palette::MUTED, &text);
     }
 }

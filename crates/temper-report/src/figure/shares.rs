@@ -22,14 +22,15 @@ pub(super) fn draw(chart: &Shares, width: Width, label: &str) -> Result<String, 
     let axis = Axis::share(&chart.title);
     let x = Ruler::new(&axis, [0.0, 1.0].into_iter(), 5);
     let top = legend.height() + 4.0;
-    let bottom = top + chart.rows.len() as f64 * rows.step() + 6.0;
+    let bottom = top + rows.height(chart.rows.iter().map(|row| row.group.as_str())) + 6.0;
     let edges = Edges { left: rows.left, right: wide - MARGIN, top, bottom };
     svg((wide, bottom + BELOW), label, |canvas| {
         legend.draw(canvas, (4.0, 0.0));
         let plane = Plane::new(&x, &x, edges);
         plane.draw_x(canvas, &chart.title, true);
-        for (i, row) in chart.rows.iter().enumerate() {
-            let middle = rows.draw_name(canvas, top + 3.0 + i as f64 * rows.step(), &row.label, edges.right);
+        let names = chart.rows.iter().map(|row| (row.group.as_str(), row.label.as_str()));
+        rows.draw(canvas, (top + 3.0, edges.right), names, |canvas, i, middle| {
+            let row = &chart.rows[i];
             let mut begin = 0.0;
             let finite = row.shares.iter().enumerate().filter(|(_, share)| share.is_finite());
             for (part, share) in finite.filter(|(_, share)| **share > 0.0) {
@@ -41,6 +42,6 @@ pub(super) fn draw(chart: &Shares, width: Width, label: &str) -> Result<String, 
                 let text = format!("{}, {}: {}", row.label, chart.parts[part], percent(*share, 3));
                 canvas.mark(((from + to) / 2.0, middle), 8.0, text);
             }
-        }
+        });
     })
 }

@@ -46,10 +46,21 @@ pub(super) fn number(value: &SweptValue) -> Option<f64> {
     }
 }
 
-/// A condition in words, but for the axes left out: `bit error rate = 10⁻⁶, layer = conv1`.
+/// A condition in words, but for the axis left out: `bit error rate = 10⁻⁶, layer = conv1`.
 pub(super) fn condition(condition: &Condition, axes: &[String], without: Option<usize>) -> String {
     let parts = condition.swept.iter().zip(axes).enumerate().filter(|(i, _)| Some(*i) != without);
     let parts: Vec<String> =
         parts.map(|(_, (swept, axis))| format!("{axis} = {}", value(&swept.value))).collect();
     parts.join(", ")
+}
+
+/// A condition as a row under a heading: all axes but the last, and the last. The only condition has no heading.
+pub(super) fn row(condition: &Condition, axes: &[String]) -> (String, String) {
+    match (condition.swept.last(), axes.last()) {
+        (Some(last), Some(axis)) => {
+            let group = self::condition(condition, axes, Some(axes.len() - 1));
+            (group, format!("{axis} = {}", value(&last.value)))
+        }
+        _ => (String::new(), "under faults".to_owned()),
+    }
 }

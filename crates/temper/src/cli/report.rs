@@ -9,6 +9,9 @@ use temper_report::{read, write};
 
 use super::print_json;
 
+/// The folder of a report in the directory it is about.
+pub(super) const REPORT: &str = "report";
+
 /// Arguments of `temper report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -27,7 +30,7 @@ pub(crate) struct ReportArgs {
 
 pub(super) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<()> {
     let report = read(&args.dir)?;
-    let folder = args.output.clone().unwrap_or_else(|| args.dir.join("report"));
+    let folder = args.output.clone().unwrap_or_else(|| args.dir.join(REPORT));
     let written = write(&report, &folder)?;
     if args.json {
         print_json(&written, out)?;

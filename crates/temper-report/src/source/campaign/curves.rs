@@ -216,15 +216,15 @@ fn bars(campaign: &Campaign) -> Option<Figure> {
     let mut rows = Vec::new();
     for found in shown {
         let accuracy = found.summary.accuracy?;
-        let label = if found.label.is_empty() { "under faults".to_owned() } else { found.label.clone() };
+        let (group, label) = names::row(&found.summary.condition, &campaign.axes);
         table.rows.push(vec![
-            Cell::text(&label),
+            Cell::text(&found.label),
             Cell::Number(accuracy.mean),
             Cell::interval(accuracy.interval),
         ]);
         rows.push(Spread {
             label,
-            group: String::new(),
+            group,
             values: Vec::new(),
             distribution: None,
             mean: accuracy.mean,

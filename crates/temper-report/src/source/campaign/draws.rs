@@ -1,7 +1,7 @@
 //! Single draws, and what becomes of inferences.
 
-use super::Campaign;
 use super::curves::lowest;
+use super::{Campaign, names};
 use crate::chart::{Axis, Chart, Distribution, Dots, Shares, SharesRow, Spread};
 use crate::number::{Format, counted, percent};
 use crate::report::{Block, Figure};
@@ -47,14 +47,14 @@ pub(super) fn swarm(campaign: &Campaign) -> Vec<Block> {
         let summary = &found.summary;
         let (Some(accuracy), Some(at)) = (summary.accuracy, summary.accuracy_quantiles) else { continue };
         thinned |= found.dots.len() < accuracy.draws;
-        let label = if found.label.is_empty() { "under faults".to_owned() } else { found.label.clone() };
+        let (group, label) = names::row(&summary.condition, &campaign.axes);
         let numbers = [accuracy.min, at.p05, at.p25, at.p50, at.p75, at.p95, accuracy.max];
-        let mut row = vec![Cell::text(&label), Cell::Number(accuracy.draws as f64)];
+        let mut row = vec![Cell::text(&found.label), Cell::Number(accuracy.draws as f64)];
         row.extend(numbers.map(Cell::Number));
         table.rows.push(row);
         rows.push(Spread {
             label,
-            group: String::new(),
+            group,
             values: found.dots.iter().map(|(value, draw)| (*value, format!("{unit} {draw}"))).collect(),
             distribution: Some(Distribution {
                 min: accuracy.min,
@@ -127,12 +127,12 @@ fn shares(campaign: &Campaign) -> Option<Figure> {
     let mut rows = Vec::new();
     for found in shown {
         let shares = found.summary.shares.as_ref()?;
-        let label = if found.label.is_empty() { "under faults".to_owned() } else { found.label.clone() };
+        let (group, label) = names::row(&found.summary.condition, &campaign.axes);
         let parts = [shares.masked.mean, shares.sdc.mean, shares.due.mean];
-        let mut row = vec![Cell::text(&label)];
+        let mut row = vec![Cell::text(&found.label)];
         row.extend(parts.map(Cell::Number));
         table.rows.push(row);
-        rows.push(SharesRow { label, shares: parts.to_vec() });
+        rows.push(SharesRow { label, group, shares: parts.to_vec() });
     }
     let last = rows.last()?;
     Some(Figure {

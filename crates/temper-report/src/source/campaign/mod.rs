@@ -112,14 +112,24 @@ impl Campaign {
     /// What is struck, in words.
     fn title(&self) -> String {
         let spec = &self.info.spec;
-        let file = spec.model.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let how = match (spec.faults.is_empty(), spec.hardware.is_empty()) {
             (false, _) => "under faults",
             (true, false) => "on analog hardware",
             (true, true) => "without faults",
         };
-        format!("{file} on {}, {how}", spec.data.set)
+        format!("{} on {}, {how}", model_name(&spec.model.file), spec.data.set)
     }
+}
+
+/// What a model is called: its file, or where that is one of those that a training leaves, the training's folder.
+fn model_name(file: &Path) -> String {
+    const USUAL: [&str; 6] = ["model", "last", "models", "golden", "training", "."];
+    let stem = file.with_extension("");
+    let mut names = stem.components().rev().filter_map(|part| match part {
+        std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    names.find(|name| !USUAL.contains(&name.as_str())).unwrap_or_else(|| "A network".to_owned())
 }
 
 /// The golden accuracy, if all conditions have the same.

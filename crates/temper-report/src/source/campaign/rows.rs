@@ -110,11 +110,6 @@ impl Rows {
         Ok(Self { by_condition, torn, changes })
     }
 
-    /// How many trials are recorded.
-    pub(super) fn recorded(&self) -> u64 {
-        self.by_condition.iter().map(|rows| rows.len() as u64).sum()
-    }
-
     /// How many of a condition's.
     pub(super) fn recorded_of(&self, condition: usize) -> u64 {
         self.by_condition[condition].len() as u64
