@@ -229,17 +229,17 @@ fn equal_directories_give_equal_bytes_and_a_report_inside_disturbs_nobody() {
     let other = tempfile::tempdir().expect("a folder");
     let twice = write(&read(dir.path()).expect("sound"), other.path()).expect("written");
     let bytes = |path: &Path| fs::read(path).expect("read");
-    assert_eq!(bytes(&once.page), bytes(&twice.page));
+    assert!(bytes(&once.page) == bytes(&twice.page));
     assert_eq!((once.figures.len(), once.tables.len()), (8, 5));
     for (a, b) in once.figures.iter().chain(&once.tables).zip(twice.figures.iter().chain(&twice.tables)) {
-        assert_eq!(bytes(a), bytes(b), "{}", a.display());
+        assert!(bytes(a) == bytes(b), "{}", a.display());
     }
     // The order in which records were written does not matter.
     let log = fs::read_to_string(log_of(dir.path())).expect("read");
     let mut lines: Vec<&str> = log.lines().collect();
     lines.reverse();
     fs::write(log_of(dir.path()), lines.join("\n") + "\n").expect("written");
-    assert_eq!(page(&read(dir.path()).expect("sound")).expect("a page").into_bytes(), bytes(&once.page));
+    assert!(page(&read(dir.path()).expect("sound")).expect("a page").into_bytes() == bytes(&once.page));
 }
 
 #[test]

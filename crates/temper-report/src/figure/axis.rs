@@ -1,7 +1,7 @@
 //! Where values stand on an axis, and which of them are written.
 
 use crate::chart::{Axis, Scale};
-use crate::number::Format;
+use crate::number::{Format, superscript};
 
 /// A value that is written on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,9 @@ impl Ruler {
         }
         let margin = 0.06 * (high - low);
         let (low, high) = ((low - margin).max(least), (high + margin).min(most));
-        let step = step((high - low) / ticks as f64);
+        let step = steps((high - low) / ticks as f64)
+            .find(|step| (high / step).floor() - (low / step).ceil() >= 2.0)
+            .unwrap_or(high - low);
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
         let first = (low / step).ceil() as i64;
         let last = (high / step + 1e-9).floor() as i64;
@@ -82,7 +84,14 @@ impl Ruler {
         let decades = (low - 1e-9).ceil() as i32..=(high + 1e-9).floor() as i32;
         let every = decades.clone().count().div_ceil(ticks).max(1) as i32;
         let mut found: Vec<Tick> = zero.map(|at| Tick { at, label: "0".to_owned() }).into_iter().collect();
-        let label = |value: f64| Format::Plain.text(value);
+        // One way of writing for all.
+        let by_power = *decades.start() < -3 || *decades.end() > 5;
+        let label = |value: f64| match value.log10().round() {
+            power if by_power && (value / 10f64.powf(power) - 1.0).abs() < 1e-9 => {
+                format!("10{}", superscript(power as i32))
+            }
+            _ => Format::Plain.text(value),
+        };
         let last = *decades.end();
         let shown = decades.clone().filter(|decade| (last - decade) % every == 0);
         found.extend(shown.map(|decade| Tick { at: f64::from(decade), label: label(10f64.powi(decade)) }));
@@ -108,10 +117,12 @@ impl Ruler {
     }
 }
 
-/// The step of 1, 2 or 5 times a power of ten that is at least this.
-fn step(least: f64) -> f64 {
-    let power = 10f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|step| *step >= least * 0.999).unwrap_or(least)
+/// Steps of 1, 2 or 5 times a power of ten: the one that is at least this, then ever smaller ones.
+fn steps(least: f64) -> impl Iterator<Item = f64> {
+    let power = least.log10().ceil() as i32;
+    let all = (0..4).flat_map(move |i| [1.0, 0.5, 0.2].map(|digit| digit * 10f64.powi(power - i)));
+    let smaller = all.clone().skip(1).chain([0.0]);
+    all.zip(smaller).skip_while(move |(_, next)| *next >= least * 0.999).map(|(step, _)| step)
 }
 
 #[cfg(test)]

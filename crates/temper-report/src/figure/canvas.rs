@@ -55,11 +55,6 @@ pub(super) fn svg(
     label: &str,
     draw: impl FnOnce(&mut Canvas<'_>),
 ) -> Result<String, String> {
-    static FONT: Once = Once::new();
-    FONT.call_once(|| {
-        // The font is part of the program; without it the first text that is measured says so.
-        drop(register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT));
-    });
     let mut drawn = String::new();
     let marks = plot((width, height), &mut drawn, draw)?;
     // Plotters' first and last line are the element itself.
@@ -132,6 +127,11 @@ fn units((x, y): (f64, f64)) -> (i32, i32) {
 }
 
 fn font(size: f64) -> TextStyle<'static> {
+    static FONT: Once = Once::new();
+    FONT.call_once(|| {
+        // The font is part of the program; without it the first text that is drawn says so.
+        drop(register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT));
+    });
     (FAMILY, size * UNITS * FONT_RATIO).into_font().into_text_style(&(0, 0))
 }
 
@@ -213,9 +213,12 @@ impl Canvas<'_> {
     }
 }
 
+/// The fonts of readers' systems are up to so much wider than ours, which Plotters measures a tenth too wide.
+const AMPLE: f64 = 1.12;
+
 /// The width of a text, in pixels; ample, since the reader's font is not known.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    font(size).font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / UNITS)
+    font(size).font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| AMPLE * f64::from(width) / UNITS)
 }
 
 /// A text cut with an ellipsis to fit a width: in its middle, since names tell themselves apart at both ends.

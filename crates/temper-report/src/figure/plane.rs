@@ -80,14 +80,14 @@ impl<'a> Plane<'a> {
             canvas.text((left - 8.0, y), Anchor::End, SMALL, palette::MUTED, label);
         }
         let title = fitted(title, SMALL, right - 4.0);
-        canvas.text((4.0, top - 16.0), Anchor::Start, SMALL, palette::INK, &title);
+        canvas.text((4.0, top - 19.0), Anchor::Start, SMALL, palette::INK, &title);
     }
 }
 
 /// Room for what stands below a plane.
 pub(super) const BELOW: f64 = 46.0;
 /// Room for the title above a vertical axis.
-pub(super) const ABOVE: f64 = 30.0;
+pub(super) const ABOVE: f64 = 32.0;
 
 /// Room that the labels of a vertical axis take.
 pub(super) fn label_room(ruler: &Ruler) -> f64 {
