@@ -62,10 +62,12 @@ fn put(path: &Path, content: &[u8]) -> Result<(), ReportError> {
     write_atomically(path, content).map_err(|source| ReportError::Write { path: path.to_owned(), source })
 }
 
-/// The program's own font and no other: pictures are the same on every machine.
+/// The program's own fonts and no others: pictures are the same on every machine. The second has what the first lacks, such as raised minus signs.
 fn fonts() -> Arc<fontdb::Database> {
     let mut fonts = fontdb::Database::new();
-    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    for font in [epaint_default_fonts::UBUNTU_LIGHT, epaint_default_fonts::HACK_REGULAR] {
+        fonts.load_font_data(font.to_vec());
+    }
     let family = fonts.faces().next().and_then(|face| face.families.first()).map(|(name, _)| name.clone());
     fonts.set_sans_serif_family(family.unwrap_or_default());
     Arc::new(fonts)

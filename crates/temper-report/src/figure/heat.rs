@@ -68,7 +68,7 @@ fn color(value: f64, most: f64) -> plotters::style::RGBColor {
 fn draw_scale(canvas: &mut Canvas<'_>, chart: &Heat, most: f64, wide: f64) {
     let title = fitted(&chart.value_title, SMALL, wide - 8.0);
     canvas.text((4.0, 10.0), Anchor::Start, SMALL, palette::INK, &title);
-    let end = Format::Share.text(most);
+    let end = Format::Plain.text(most);
     canvas.text((4.0, 32.0), Anchor::Start, SMALL, palette::MUTED, "0");
     for (i, color) in palette::STEPS.into_iter().enumerate() {
         let x = 16.0 + 18.0 * i as f64;

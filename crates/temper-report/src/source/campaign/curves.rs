@@ -147,7 +147,9 @@ fn curve(summaries: &[&ConditionSummary], axis: usize, view: View, confidence: f
         ),
     };
     let values = summaries.iter().map(|summary| x_of(&summary.condition, axis));
-    let scale = Scale::of(values);
+    // Bits are places in a word.
+    let is_bit = summaries.iter().any(|summary| summary.condition.swept[axis].axis.ends_with("bit"));
+    let scale = if is_bit { Scale::Linear } else { Scale::of(values) };
     let whole =
         summaries.iter().all(|s| matches!(s.condition.swept[axis].value, SweptValue::Integer(_)));
     let format = if whole && scale == Scale::Linear { Format::Count } else { Format::Plain };

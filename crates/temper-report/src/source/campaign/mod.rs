@@ -189,9 +189,9 @@ pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
         }
     };
     add("accuracy", "Accuracy under faults", curves::blocks(&campaign));
+    add("layers", "Layers and bits", layers::blocks(&campaign)?);
     add("draws", if campaign.unit() == "chip" { "Single chips" } else { "Single faults" }, draws::swarm(&campaign));
     add("outcomes", "What becomes of inferences", draws::outcomes(&campaign));
-    add("layers", "Layers and bits", layers::blocks(&campaign)?);
     let table = summary::table(&campaign);
     add("conditions", "All conditions", vec![table]);
     let (spec, identity) = (&campaign.info.spec, &campaign.info.identity);
