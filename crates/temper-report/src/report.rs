@@ -35,7 +35,7 @@ pub enum Block {
     /// The figures that matter most.
     KeyFigures(Vec<KeyFigure>),
     /// A picture with its data.
-    Figure(Figure),
+    Figure(Box<Figure>),
     /// A table of its own.
     Table {
         /// Its name in links and files; unique.
@@ -110,7 +110,7 @@ impl Report {
     /// The figures, in order.
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         self.sections.iter().flat_map(|section| &section.blocks).filter_map(|block| match block {
-            Block::Figure(figure) => Some(figure),
+            Block::Figure(figure) => Some(&**figure),
             _ => None,
         })
     }
@@ -129,6 +129,11 @@ impl Block {
     /// A paragraph.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(Text { text: text.into(), tone: Tone::Plain })
+    }
+
+    /// A picture.
+    pub(crate) fn figure(figure: Figure) -> Self {
+        Self::Figure(Box::new(figure))
     }
 
     /// A paragraph that must not be missed.

@@ -64,8 +64,7 @@ impl Cell {
 impl Table {
     /// A table with these columns and no rows.
     pub(crate) fn new(columns: &[(&str, Option<Format>)]) -> Self {
-        let column =
-            |&(title, format): &(&str, Option<Format>)| Column { title: title.to_owned(), format };
+        let column = |&(title, format): &(&str, Option<Format>)| Column { title: title.to_owned(), format };
         Self { columns: columns.iter().map(column).collect(), rows: Vec::new() }
     }
 

@@ -16,7 +16,8 @@ fn directories(dir: &Path) -> Vec<&'static str> {
         let lost = (condition as u64).pow(2) * (draw % 7) / 3;
         [90 - lost.min(90), lost.min(60), lost.min(30) / 3]
     });
-    let layers = (0..12).map(|i| json!(format!("features.stage{i}.block.convolution.with.a.long.name"))).collect();
+    let layers =
+        (0..12).map(|i| json!(format!("features.stage{i}.block.convolution.with.a.long.name"))).collect();
     let bits = (0..32).map(|bit| json!(bit)).collect();
     let fault = json!({"target": "weight", "layers": "*", "model": "bit-flip", "count": 1});
     let axes = vec![("layer".to_owned(), layers), ("bit".to_owned(), bits)];
@@ -36,7 +37,9 @@ fn pages_look_right_at_every_width_in_light_and_dark() {
     let dir = tempfile::tempdir().expect("a folder");
     for name in directories(dir.path()) {
         let text = page(&read(&dir.path().join(name)).expect("sound")).expect("a page");
-        for (width, dark) in [(400, false), (400, true), (1000, false), (1000, true), (1600, false), (1600, true)] {
+        for (width, dark) in
+            [(400, false), (400, true), (1000, false), (1000, true), (1600, false), (1600, true)]
+        {
             let found = findings(&chromium, dir.path(), &text, View { width, dark });
             let at = format!("{name} at {width}, dark: {dark}: {found:#}");
             assert_eq!((&found["dark"], &found["overflow"]), (&json!(dark), &json!(0)), "{at}");
@@ -58,7 +61,8 @@ fn pages_print() {
     let dir = tempfile::tempdir().expect("a folder");
     let names = directories(dir.path());
     for name in names {
-        let written = write(&read(&dir.path().join(name)).expect("sound"), &dir.path().join("out")).expect("written");
+        let written =
+            write(&read(&dir.path().join(name)).expect("sound"), &dir.path().join("out")).expect("written");
         let sheets = printed(&chromium, dir.path(), &written.page);
         assert!((1..=30).contains(&sheets), "{name}: {sheets} sheets");
     }

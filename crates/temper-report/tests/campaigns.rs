@@ -37,13 +37,8 @@ fn texts(report: &Report) -> String {
 /// What goes wrong, with all its reasons.
 fn refused(dir: &Path) -> String {
     let error = read(dir).expect_err("refused");
-    let mut text = error.to_string();
-    let mut reason = std::error::Error::source(&error);
-    while let Some(source) = reason {
-        text += &format!(": {source}");
-        reason = source.source();
-    }
-    text
+    let reasons = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    reasons.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Two rates, three draws: 90, 90, 90 and 80, 70, 60 of 100 images right.
@@ -99,7 +94,8 @@ fn a_part_of_a_campaign_is_said_to_be_one() {
     let log = fs::read_to_string(log_of(dir.path())).expect("read");
     // Three of six records, and half of the fourth.
     let lines: Vec<&str> = log.lines().collect();
-    fs::write(log_of(dir.path()), format!("{}\n{}", lines[..3].join("\n"), &lines[3][..40])).expect("written");
+    fs::write(log_of(dir.path()), format!("{}\n{}", lines[..3].join("\n"), &lines[3][..40]))
+        .expect("written");
     let report = read(dir.path()).expect("sound");
     let said = texts(&report);
     assert!(said.contains("3 trials of 6 are recorded (50.0 %)") || said.contains("3 of 6 trials"), "{said}");
@@ -160,14 +156,23 @@ fn layers_and_bits_make_a_map() {
         ..Made::rates(&[], 10)
     };
     // In fc's bit 30 two of five faults change an answer.
-    made.write(dir.path(), |condition, draw| if condition == 3 && draw % 5 < 2 { [80, 10, 0] } else { [90, 0, 0] });
+    made.write(
+        dir.path(),
+        |condition, draw| if condition == 3 && draw % 5 < 2 { [80, 10, 0] } else { [90, 0, 0] },
+    );
     let report = read(dir.path()).expect("sound");
     let Chart::Heat(heat) = &figure(&report, "layers-and-bits-1").chart else { panic!("a map") };
-    assert_eq!((heat.rows.clone(), heat.columns.clone()), (vec!["conv1".into(), "fc".into()], vec!["0".into(), "30".into()]));
+    assert_eq!(
+        (heat.rows.clone(), heat.columns.clone()),
+        (vec!["conv1".into(), "fc".into()], vec!["0".into(), "30".into()])
+    );
     assert_eq!(heat.values, [0.0, 0.0, 0.0, 0.4]);
     let (_, by_layer) = report.tables().find(|(id, _)| *id == "by-layer").expect("a table");
     // Two strata of equally many faults.
-    assert_eq!((&by_layer.rows[1][0], &by_layer.rows[1][3]), (&Cell::Text("fc".to_owned()), &Cell::Number(0.2)));
+    assert_eq!(
+        (&by_layer.rows[1][0], &by_layer.rows[1][3]),
+        (&Cell::Text("fc".to_owned()), &Cell::Number(0.2))
+    );
     check(&page(&report).expect("a page"));
 }
 
@@ -179,9 +184,13 @@ fn answers_that_change_are_counted_against_a_draw_without_faults() {
     let mut log = String::new();
     for draw in 0..2 {
         for condition in 0..2 {
-            let mut record = made.record(conditions, condition, draw, if condition == 0 { [4, 0, 0] } else { [2, 1, 1] });
-            record.predictions =
-                Some(if condition == 0 { [0, 1, 2, 2].map(Some).to_vec() } else { vec![Some(0), Some(2), Some(2), None] });
+            let mut record =
+                made.record(conditions, condition, draw, if condition == 0 { [4, 0, 0] } else { [2, 1, 1] });
+            record.predictions = Some(if condition == 0 {
+                [0, 1, 2, 2].map(Some).to_vec()
+            } else {
+                vec![Some(0), Some(2), Some(2), None]
+            });
             log += &record.to_line();
         }
     }
@@ -245,7 +254,8 @@ fn equal_directories_give_equal_bytes_and_a_report_inside_disturbs_nobody() {
 #[test]
 fn one_condition_twelve_lines_and_many_more_have_a_page() {
     let dir = tempfile::tempdir().expect("a folder");
-    let names = |count: usize| (0..count).map(|i| json!(format!("a layer with a long name, number {i}"))).collect();
+    let names =
+        |count: usize| (0..count).map(|i| json!(format!("a layer with a long name, number {i}"))).collect();
     for layers in [1, 12, 40] {
         let folder = dir.path().join(layers.to_string());
         let made = Made {

@@ -39,7 +39,9 @@ fn a_million_trials_take_seconds_and_little_memory() {
     write(&report, &dir.path().join("report")).expect("written");
     let all = began.elapsed();
     let grown = peak() - before;
-    println!("1 000 000 trials: read in {reading:.1?}, all in {all:.1?}, {grown} MiB more memory at the most");
+    println!(
+        "1 000 000 trials: read in {reading:.1?}, all in {all:.1?}, {grown} MiB more memory at the most"
+    );
     assert!(grown < 300, "{grown} MiB");
 }
 

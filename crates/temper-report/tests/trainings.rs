@@ -15,11 +15,13 @@ fn lines<'a>(report: &'a Report, id: &str) -> &'a temper_report::Lines {
 }
 
 fn warnings(report: &Report) -> Vec<&str> {
+    fn warning(block: &Block) -> Option<&str> {
+        match block {
+            Block::Text(text) if text.tone == Tone::Warning => Some(&text.text),
+            _ => None,
+        }
+    }
     let blocks = report.sections.iter().flat_map(|section| &section.blocks);
-    let warning = |block| match block {
-        &Block::Text(ref text) if text.tone == Tone::Warning => Some(text.text.as_str()),
-        _ => None,
-    };
     blocks.filter_map(warning).collect()
 }
 
@@ -32,7 +34,8 @@ fn curves_have_phases_and_best_epochs() {
     let accuracy = lines(&report, "accuracy");
     let labels: Vec<&str> = accuracy.lines.iter().map(|line| line.label.as_str()).collect();
     assert_eq!(labels, ["training", "test"]);
-    let marked: Vec<(f64, bool)> = accuracy.markers.iter().map(|marker| (marker.x, marker.is_result)).collect();
+    let marked: Vec<(f64, bool)> =
+        accuracy.markers.iter().map(|marker| (marker.x, marker.is_result)).collect();
     assert_eq!(marked, [(3.5, false), (2.0, true), (5.0, true)]);
     assert_eq!(lines(&report, "learning-rate").lines[0].points[4].y, 0.1 / 5.0);
     assert_eq!(lines(&report, "weights").lines.len(), 2);
@@ -79,7 +82,10 @@ fn damaged_files_of_a_training_are_named() {
         (error.to_string(), reason)
     };
     let (error, reason) = refused("history.jsonl", &(epoch(1, 1, 1, "0.5", 0.4) + "{\"phase\":1}\n"));
-    assert!(error.contains("history.jsonl") && reason.contains("line 2: missing field `epoch`"), "{error}: {reason}");
+    assert!(
+        error.contains("history.jsonl") && reason.contains("line 2: missing field `epoch`"),
+        "{error}: {reason}"
+    );
     let (error, reason) = refused("result.json", "{\"verdict\":\"splendid\"}");
     assert!(error.contains("result.json is damaged: expected the result of a training"), "{error}");
     assert!(reason.contains("splendid") && reason.contains("did-not-learn"), "{reason}");
@@ -102,7 +108,10 @@ fn a_study_shows_every_chip_and_what_repairs_are_worth() {
     assert!((recovered.rows[0].mean - 0.6 / 0.9).abs() < 1e-9, "{}", recovered.rows[0].mean);
     let epochs = lines(&report, "retraining-1");
     let points: Vec<(f64, f64)> = epochs.lines[0].points.iter().map(|point| (point.x, point.y)).collect();
-    assert!((points[0].1 - 0.5).abs() < 1e-12 && points[2].0 == 2.0 && (points[2].1 - 0.78).abs() < 1e-12, "{points:?}");
+    assert!(
+        (points[0].1 - 0.5).abs() < 1e-12 && points[2].0 == 2.0 && (points[2].1 - 0.78).abs() < 1e-12,
+        "{points:?}"
+    );
     assert!(epochs.markers[0].x == 2.0 && report.figures().any(|figure| figure.id == "golden-accuracy"));
     assert!(warnings(&report).is_empty());
     check(&page(&report).expect("a page"));
@@ -121,7 +130,10 @@ fn a_study_that_is_not_finished_or_damaged_says_so() {
     check(&page(&report).expect("a page"));
     fs::write(&path, records.replacen("\"condition\":1", "\"condition\":7", 1)).expect("written");
     let error = read(dir.path()).expect_err("refused").to_string();
-    assert!(error.contains("records.jsonl, line 13: found condition 7, expected one of the study's 2"), "{error}");
+    assert!(
+        error.contains("records.jsonl, line 13: found condition 7, expected one of the study's 2"),
+        "{error}"
+    );
     fs::remove_file(&path).expect("removed");
     fs::remove_dir_all(dir.path().join("golden")).expect("removed");
     let report = read(dir.path()).expect("sound");

@@ -17,7 +17,12 @@ fn the_quickstarts_campaign_and_training_have_a_page_and_go_on_undisturbed() {
     for (what, figure) in [("campaign", "accuracy-over-bit-error-rate"), ("training", "learning-rate")] {
         let folder = format!("{output}/{what}");
         let report = temper(&["report", &folder]);
-        assert_eq!((report.code, report.out), (0, format!("{folder}/report/report.html\n")), "{}", report.err);
+        assert_eq!(
+            (report.code, report.out),
+            (0, format!("{folder}/report/report.html\n")),
+            "{}",
+            report.err
+        );
         let page = fs::read(format!("{folder}/report/report.html")).expect("the page");
         for file in ["figures/NAME.svg", "figures/NAME.png", "tables/NAME.csv"] {
             let path = format!("{folder}/report/{}", file.replace("NAME", figure));
@@ -51,7 +56,11 @@ fn what_is_no_campaign_or_a_damaged_one_is_bad_input() {
     fs::write(&info, text.replace("\"format_version\": 4", "\"format_version\": 2")).expect("written");
     let run = temper(&["report", &records]);
     assert_eq!(run.code, 3);
-    assert!(run.err.contains("campaign.json has format version 2; this program reads version 4"), "{}", run.err);
+    assert!(
+        run.err.contains("campaign.json has format version 2; this program reads version 4"),
+        "{}",
+        run.err
+    );
     assert!(!Path::new(&records).join("report").exists());
     let gone = temper(&["report", "no-such-folder"]);
     assert!(gone.code == 3 && gone.err.contains("cannot read no-such-folder"), "{}", gone.err);

@@ -30,7 +30,7 @@ impl Ruler {
     pub(super) fn new(axis: &Axis, values: impl Iterator<Item = f64> + Clone, ticks: usize) -> Self {
         match axis.scale {
             Scale::Linear => Self::linear(axis, values, ticks),
-            Scale::Logarithmic => Self::logarithmic(values, ticks),
+            Scale::Logarithmic => Self::logarithmic(&values, ticks),
         }
     }
 
@@ -66,7 +66,7 @@ impl Ruler {
         Self { scale: Scale::Linear, low, high, zero: None, ticks }
     }
 
-    fn logarithmic(values: impl Iterator<Item = f64> + Clone, ticks: usize) -> Self {
+    fn logarithmic(values: &(impl Iterator<Item = f64> + Clone), ticks: usize) -> Self {
         let positive = values.clone().filter(|value| value.is_finite() && *value > 0.0).map(f64::log10);
         let (mut low, mut high) =
             positive.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
@@ -135,8 +135,14 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_written_alike() {
-        assert_eq!(labels(&Axis::share("accuracy"), &[0.0, 1.0], 5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(labels(&Axis::share("accuracy"), &[0.901, 0.909], 4), ["0.902", "0.904", "0.906", "0.908"]);
+        assert_eq!(
+            labels(&Axis::share("accuracy"), &[0.0, 1.0], 5),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
+        assert_eq!(
+            labels(&Axis::share("accuracy"), &[0.901, 0.909], 4),
+            ["0.902", "0.904", "0.906", "0.908"]
+        );
         let change = Axis::plain("change", Scale::Linear);
         assert_eq!(labels(&change, &[-0.3, 0.1], 4), ["−0.3", "−0.2", "−0.1", "0.0", "0.1"]);
     }

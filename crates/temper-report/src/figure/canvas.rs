@@ -6,7 +6,9 @@ use std::sync::Once;
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::element::{Circle, DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle, Text};
+use plotters::element::{
+    Circle, DashedPathElement, Drawable, PathElement, PointCollection, Polygon, Rectangle, Text,
+};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     Color, FontStyle, IntoFont, IntoTextStyle, RGBColor, ShapeStyle, TextStyle, register_font,
@@ -147,12 +149,7 @@ impl Canvas<'_> {
     }
 
     /// A line through places.
-    pub(super) fn line(
-        &mut self,
-        places: impl IntoIterator<Item = (f64, f64)>,
-        color: RGBColor,
-        width: f64,
-    ) {
+    pub(super) fn line(&mut self, places: impl IntoIterator<Item = (f64, f64)>, color: RGBColor, width: f64) {
         let places: Vec<_> = places.into_iter().map(units).collect();
         self.put(&PathElement::new(places, style(color, width)));
     }
@@ -192,7 +189,14 @@ impl Canvas<'_> {
     }
 
     /// A line of text, its middle at the height of `y`.
-    pub(super) fn text(&mut self, (x, y): (f64, f64), anchor: Anchor, size: f64, color: RGBColor, text: &str) {
+    pub(super) fn text(
+        &mut self,
+        (x, y): (f64, f64),
+        anchor: Anchor,
+        size: f64,
+        color: RGBColor,
+        text: &str,
+    ) {
         let horizontal = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
@@ -218,7 +222,10 @@ const AMPLE: f64 = 1.12;
 
 /// The width of a text, in pixels; ample, since the reader's font is not known.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    font(size).font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| AMPLE * f64::from(width) / UNITS)
+    font(size)
+        .font
+        .box_size(text)
+        .map_or(0.6 * size * text.chars().count() as f64, |(width, _)| AMPLE * f64::from(width) / UNITS)
 }
 
 /// A text cut with an ellipsis to fit a width: in its middle, since names tell themselves apart at both ends.
@@ -232,5 +239,9 @@ pub(super) fn fitted(text: &str, size: f64, room: f64) -> String {
         let tail = &characters[characters.len() - tail..];
         characters[..head].iter().chain(&['…']).chain(tail).collect()
     };
-    (1..characters.len()).rev().map(cut).find(|text| width(text, size) <= room).unwrap_or_else(|| "…".to_owned())
+    (1..characters.len())
+        .rev()
+        .map(cut)
+        .find(|text| width(text, size) <= room)
+        .unwrap_or_else(|| "…".to_owned())
 }

@@ -15,11 +15,8 @@ const MARGIN: f64 = 16.0;
 pub(super) fn draw(chart: &Dots, width: Width, label: &str) -> Result<String, String> {
     let wide = width.pixels();
     let swarm = chart.rows.iter().any(|row| !row.values.is_empty());
-    let rows = Rows::new(
-        chart.rows.iter().map(|row| row.label.as_str()),
-        width,
-        if swarm { 36.0 } else { 26.0 },
-    );
+    let rows =
+        Rows::new(chart.rows.iter().map(|row| row.label.as_str()), width, if swarm { 36.0 } else { 26.0 });
     let values = chart.rows.iter().flat_map(|row| {
         let ends = row.distribution.map_or([row.mean; 2], |all| [all.min, all.max]);
         let (low, high) = row.interval.unwrap_or((row.mean, row.mean));
@@ -100,8 +97,11 @@ fn draw_row(row: &Spread, middle: f64, chart: &Dots, plane: &Plane<'_>, canvas: 
     canvas.mark((mean, middle), 9.0, text);
 }
 
+/// The place of a dot, down from its row's middle, and its value.
+type Dot<'a> = ((f64, f64), &'a (f64, String));
+
 /// Places of the dots around their row's middle: one beside another, above and below where they would overlap.
-fn swarm(row: &Spread, at: impl Fn(f64) -> Option<f64>) -> Vec<((f64, f64), &(f64, String))> {
+fn swarm(row: &Spread, at: impl Fn(f64) -> Option<f64>) -> Vec<Dot<'_>> {
     const LANES: [f64; 7] = [0.0, -1.0, 1.0, -2.0, 2.0, -3.0, 3.0];
     let mut placed: Vec<(f64, &(f64, String))> =
         row.values.iter().filter_map(|value| Some((at(value.0)?, value))).collect();

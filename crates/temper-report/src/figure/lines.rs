@@ -22,8 +22,7 @@ pub(super) fn draw(chart: &Lines, width: Width, label: &str) -> Result<String, S
     let y = Ruler::new(&chart.y, ys(chart).into_iter(), ticks.1);
     let legend = Legend::new(entries(chart), wide - 8.0);
     let top = legend.height() + ABOVE;
-    let edges =
-        Edges { left: label_room(&y), right: wide - MARGIN, top, bottom: top + plane_height };
+    let edges = Edges { left: label_room(&y), right: wide - MARGIN, top, bottom: top + plane_height };
     svg((wide, edges.bottom + BELOW), label, |canvas| {
         legend.draw(canvas, (4.0, 0.0));
         let plane = Plane::new(&x, &y, edges);
@@ -49,8 +48,10 @@ pub(super) fn draw(chart: &Lines, width: Width, label: &str) -> Result<String, S
 /// The colour of a line: what it is compared with has its own.
 fn color(number: usize, chart: &Lines) -> RGBColor {
     let colors = palette::SERIES;
-    let free: Vec<RGBColor> =
-        colors.into_iter().filter(|color| chart.reference.is_none() || *color != palette::REFERENCE).collect();
+    let free: Vec<RGBColor> = colors
+        .into_iter()
+        .filter(|color| chart.reference.is_none() || *color != palette::REFERENCE)
+        .collect();
     free[number % free.len()]
 }
 
@@ -82,9 +83,10 @@ fn entries(chart: &Lines) -> Vec<(Sign, String)> {
         entries.push((Sign::Line(color(i, chart), dash(i, chart)), line.label.clone()));
     }
     if chart.lines.len() <= MOST_BANDS {
-        let first = chart.lines.iter().position(|line| {
-            line.band != Band::None && line.points.iter().any(|point| point.band.is_some())
-        });
+        let first = chart
+            .lines
+            .iter()
+            .position(|line| line.band != Band::None && line.points.iter().any(|point| point.band.is_some()));
         if let Some(first) = first {
             let what = match chart.lines[first].band {
                 Band::Range => "range of all chips",

@@ -68,7 +68,7 @@ impl<'a> Plane<'a> {
         }
         canvas.line([(left, bottom), (right, bottom)], palette::AXIS, 1.0);
         let title = fitted(title, SMALL, right - left);
-        canvas.text(((left + right) / 2.0, bottom + 34.0), Anchor::Middle, SMALL, palette::INK, &title);
+        canvas.text((f64::midpoint(left, right), bottom + 34.0), Anchor::Middle, SMALL, palette::INK, &title);
     }
 
     /// Draws the vertical axis: lines through the plane, labels at their left, the title above them.

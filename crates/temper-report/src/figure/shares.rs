@@ -40,7 +40,7 @@ pub(super) fn draw(chart: &Shares, width: Width, label: &str) -> Result<String, 
                 begin += share;
                 canvas.rectangle((from, middle - 9.0), (to, middle + 9.0), color(part));
                 let text = format!("{}, {}: {}", row.label, chart.parts[part], percent(*share, 3));
-                canvas.mark(((from + to) / 2.0, middle), 8.0, text);
+                canvas.mark((f64::midpoint(from, to), middle), 8.0, text);
             }
         });
     })

@@ -65,7 +65,12 @@ fn navigation(page: &mut String, report: &Report) {
 
 fn put_section(page: &mut String, section: &Section) -> Result<(), ReportError> {
     let (id, title) = (section.id, escape(&section.title));
-    put(page, format_args!("<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n"));
+    put(
+        page,
+        format_args!(
+            "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n"
+        ),
+    );
     for block in &section.blocks {
         match block {
             Block::Text(text) => {
@@ -79,7 +84,14 @@ fn put_section(page: &mut String, section: &Section) -> Result<(), ReportError> 
             Block::Figure(figure) => put_figure(page, figure)?,
             Block::Table { id, caption, table } => {
                 let id = escape(id);
-                put(page, format_args!("<div class=\"table\" id=\"table-{id}\">\n<p class=\"caption\">{} <span class=\"source\">{}</span></p>\n", escape(caption), file("tables", &id, "csv")));
+                put(
+                    page,
+                    format_args!(
+                        "<div class=\"table\" id=\"table-{id}\">\n<p class=\"caption\">{} <span class=\"source\">{}</span></p>\n",
+                        escape(caption),
+                        file("tables", &id, "csv")
+                    ),
+                );
                 put_table(page, table, caption, table.rows.len() > MOST_OPEN_ROWS);
                 page.push_str("</div>\n");
             }

@@ -61,6 +61,6 @@ pub(super) fn row(condition: &Condition, axes: &[String]) -> (String, String) {
             let group = self::condition(condition, axes, Some(axes.len() - 1));
             (group, format!("{axis} = {}", value(&last.value)))
         }
-        _ => (String::new(), "under faults".to_owned()),
+        _ => (String::new(), "all draws".to_owned()),
     }
 }

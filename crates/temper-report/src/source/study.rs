@@ -35,8 +35,7 @@ impl Found {
         let spec = StudySpec::parse(&text).map_err(unreadable)?;
         let conditions = spec.conditions().map_err(unreadable)?;
         let golden = dir.join("golden");
-        let golden =
-            if golden.join("recipe.toml").exists() { Some(Trained::read(&golden)?) } else { None };
+        let golden = if golden.join("recipe.toml").exists() { Some(Trained::read(&golden)?) } else { None };
         let records = StudyRecord::read_all(dir)?;
         if let Some(i) = records.iter().position(|record| record.condition >= conditions.len()) {
             return Err(ReportError::NoCondition {
@@ -74,11 +73,11 @@ pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
     let found = Found::read(dir)?;
     let mut sections = vec![Section { id: "summary", title: "Summary".to_owned(), blocks: summary(&found) }];
     if let Some(summary) = &found.summary {
-        let mut blocks = vec![Block::Figure(swarm(&found, summary)?)];
-        blocks.extend(recovered(&found, summary).map(Block::Figure));
+        let mut blocks = vec![Block::figure(swarm(&found, summary)?)];
+        blocks.extend(recovered(&found, summary).map(Block::figure));
         sections.push(Section { id: "chips", title: "Chips".to_owned(), blocks });
     }
-    let epochs: Vec<Block> = epochs(&found).into_iter().map(Block::Figure).collect();
+    let epochs: Vec<Block> = epochs(&found).into_iter().map(Block::figure).collect();
     if !epochs.is_empty() {
         sections.push(Section { id: "epochs", title: "Retraining on chips".to_owned(), blocks: epochs });
     }
@@ -132,10 +131,9 @@ fn summary(found: &Found) -> Vec<Block> {
         vec![KeyFigure::new("Golden network", percent(golden, 2), "test accuracy without hardware")];
     let mean = |repair: &&RepairSummary| repair.accuracy.mean;
     let least = |a: &&RepairSummary, b: &&RepairSummary| mean(a).total_cmp(&mean(b));
-    let stricken =
-        summary.repairs.iter().filter(|repair| repair.repair == Repair::Nothing).min_by(least);
+    let stricken = summary.repairs.iter().filter(|repair| repair.repair == Repair::Nothing).min_by(least);
     if let Some(stricken) = stricken {
-        figures.extend(of_repair("On chips, nothing done", stricken, found));
+        figures.push(of_repair("On chips, nothing done", stricken, found));
         figures.push(KeyFigure::new(
             "Worst chip, nothing done",
             percent(stricken.accuracy.min, 2),
@@ -143,11 +141,10 @@ fn summary(found: &Found) -> Vec<Block> {
         ));
         let condition = stricken.condition;
         let others = summary.repairs.iter().filter(|repair| {
-            repair.condition == condition
-                && !matches!(repair.repair, Repair::Nothing | Repair::OtherChip)
+            repair.condition == condition && !matches!(repair.repair, Repair::Nothing | Repair::OtherChip)
         });
         if let Some(best) = others.max_by(least) {
-            figures.extend(of_repair(&format!("Best repair: {}", best.repair), best, found));
+            figures.push(of_repair(&format!("Best repair: {}", best.repair), best, found));
             let (low, high) = best.good.clopper_pearson;
             figures.push(KeyFigure::new(
                 format!("Good chips with {}", best.repair),
@@ -166,7 +163,7 @@ fn summary(found: &Found) -> Vec<Block> {
     blocks
 }
 
-fn of_repair(label: &str, repair: &RepairSummary, found: &Found) -> Option<KeyFigure> {
+fn of_repair(label: &str, repair: &RepairSummary, found: &Found) -> KeyFigure {
     let accuracy = repair.accuracy;
     let interval = accuracy.interval.map_or_else(
         || "a single chip".to_owned(),
@@ -174,7 +171,7 @@ fn of_repair(label: &str, repair: &RepairSummary, found: &Found) -> Option<KeyFi
     );
     let condition = found.label(repair);
     let note = if condition.is_empty() { interval } else { format!("{interval}; {condition}") };
-    Some(KeyFigure::new(label, percent(accuracy.mean, 2), note))
+    KeyFigure::new(label, percent(accuracy.mean, 2), note)
 }
 
 /// The table of repairs.
@@ -236,9 +233,10 @@ fn swarm(found: &Found, summary: &StudySummary) -> Result<Figure, ReportError> {
     ]);
     let mut rows = Vec::new();
     for repair in &summary.repairs {
-        let mine = found.records.iter().filter(|record| {
-            record.condition == repair.condition && record.repair == repair.repair
-        });
+        let mine = found
+            .records
+            .iter()
+            .filter(|record| record.condition == repair.condition && record.repair == repair.repair);
         let mut mine: Vec<&StudyRecord> = mine.collect();
         mine.sort_by_key(|record| record.chip);
         for record in &mine {
@@ -316,9 +314,9 @@ fn recovered(found: &Found, summary: &StudySummary) -> Option<Figure> {
     }
     let alt = rows.iter().map(|row| format!("{} {}", row.label, Format::Share.text(row.mean)));
     let alt = format!("Recovered shares: {}.", alt.collect::<Vec<_>>().join(", "));
-    let (low, high) = rows.iter().fold((0.0, 1.0f64), |(low, high): (f64, f64), row| {
-        (low.min(row.mean), high.max(row.mean))
-    });
+    let (low, high) = rows
+        .iter()
+        .fold((0.0, 1.0f64), |(low, high): (f64, f64), row| (low.min(row.mean), high.max(row.mean)));
     let span = high - low;
     (!rows.is_empty()).then(|| Figure {
         id: "recovered".to_owned(),
@@ -359,7 +357,9 @@ fn epochs_of(found: &Found, condition: usize, histories: &[(u64, Vec<EpochRecord
     let curves: Vec<Vec<f64>> = histories
         .iter()
         .map(|(chip, history)| {
-            std::iter::once(stricken(*chip)).chain(history.iter().map(|record| record.test_accuracy)).collect()
+            std::iter::once(stricken(*chip))
+                .chain(history.iter().map(|record| record.test_accuracy))
+                .collect()
         })
         .collect();
     let longest = curves.iter().map(Vec::len).max().unwrap_or(0);

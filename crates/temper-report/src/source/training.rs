@@ -34,8 +34,11 @@ impl Trained {
         let path = dir.join("result.json");
         let result = if path.exists() {
             let text = text_of(&path)?;
-            let damaged =
-                |source| ReportError::Damaged { path: path.clone(), expected: "the result of a training", source };
+            let damaged = |source| ReportError::Damaged {
+                path: path.clone(),
+                expected: "the result of a training",
+                source,
+            };
             Some(serde_json::from_str(&text).map_err(damaged)?)
         } else {
             None
@@ -45,14 +48,11 @@ impl Trained {
 
     /// The epochs, over all phases from 1, that are the best of their phases; the first of several.
     fn best_epochs(&self) -> Vec<&EpochRecord> {
-        let better = |best: &'_ &EpochRecord, new: &&EpochRecord| {
-            new.choosing_accuracy() > best.choosing_accuracy()
-        };
+        let better =
+            |best: &'_ &EpochRecord, new: &&EpochRecord| new.choosing_accuracy() > best.choosing_accuracy();
         let phases = self.history.chunk_by(|a, b| a.phase == b.phase);
         phases
-            .filter_map(|phase| {
-                phase.iter().reduce(|best, new| if better(&best, &new) { new } else { best })
-            })
+            .filter_map(|phase| phase.iter().reduce(|best, new| if better(&best, &new) { new } else { best }))
             .collect()
     }
 
@@ -124,9 +124,13 @@ impl Trained {
             ));
         }
         let verdict = match self.result.as_ref().map(|result| result.verdict) {
-            Some(Verdict::Learned) => KeyFigure::new("Verdict", "learned", "clearly better than the most frequent class"),
+            Some(Verdict::Learned) => {
+                KeyFigure::new("Verdict", "learned", "clearly better than the most frequent class")
+            }
             Some(Verdict::DidNotLearn) => KeyFigure::new("Verdict", "did not learn", "at no epoch").warning(),
-            Some(Verdict::Diverged) => KeyFigure::new("Verdict", "diverged", "learned, and lost it again").warning(),
+            Some(Verdict::Diverged) => {
+                KeyFigure::new("Verdict", "diverged", "learned, and lost it again").warning()
+            }
             Some(Verdict::NotFinite) => {
                 KeyFigure::new("Verdict", "not finite", "the loss became infinite or no number").warning()
             }
@@ -142,13 +146,14 @@ impl Trained {
             return vec![Block::warning("No epoch is recorded yet: there is nothing to draw.")];
         }
         let mut figures = vec![self.accuracy(prefix), self.loss(prefix), self.learning_rate(prefix)];
-        figures.extend(self.weights(prefix, "weights", "Standard deviation of weights", |weights| weights.std));
+        figures
+            .extend(self.weights(prefix, "weights", "Standard deviation of weights", |weights| weights.std));
         let zeros = |weights: &WeightStatistics| weights.zero_share;
         if self.history.iter().any(|record| record.weights.zero_share > 0.0) {
             figures.extend(self.weights(prefix, "zero-weights", "Share of weights that are zero", zeros));
         }
         figures.extend(self.activations(prefix));
-        figures.into_iter().map(Block::Figure).collect()
+        figures.into_iter().map(Block::figure).collect()
     }
 
     fn accuracy(&self, prefix: &str) -> Figure {

@@ -26,7 +26,9 @@ const HARNESS: &str = include_str!("harness.js");
 pub fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|path| path.is_file());
+    let found = std::env::split_paths(&path)
+        .flat_map(|dir| names.map(|name| dir.join(name)))
+        .find(|path| path.is_file());
     if found.is_none() {
         eprintln!("skipped: there is no Chromium; install it to test pages in a browser");
     }
@@ -35,8 +37,14 @@ pub fn chromium() -> Option<PathBuf> {
 
 fn command(chromium: &Path, dir: &Path, view: View) -> Command {
     let mut command = Command::new(chromium);
-    let scheme = if view.dark { 0 } else { 1 };
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=4000"]);
+    let scheme = u8::from(!view.dark);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--virtual-time-budget=4000",
+    ]);
     command.arg(format!("--user-data-dir={}", dir.join("chromium").display()));
     command.arg(format!("--window-size={},900", view.width + 50));
     command.arg(format!("--blink-settings=preferredColorScheme={scheme}"));
@@ -46,7 +54,8 @@ fn command(chromium: &Path, dir: &Path, view: View) -> Command {
 /// Looks at a page with the harness in it; its content security policy stays what it is, but for the harness itself.
 pub fn findings(chromium: &Path, dir: &Path, page: &str, view: View) -> Value {
     let page = page.replacen("script-src '", "script-src 'nonce-harness' '", 1);
-    let page = page.replacen("</title>", &format!("</title>\n<script nonce=\"harness\">{HARNESS}</script>"), 1);
+    let page =
+        page.replacen("</title>", &format!("</title>\n<script nonce=\"harness\">{HARNESS}</script>"), 1);
     let file = dir.join("harnessed.html");
     fs::write(&file, page).expect("written");
     let frame = dir.join("frame.html");
@@ -60,9 +69,14 @@ pub fn findings(chromium: &Path, dir: &Path, page: &str, view: View) -> Value {
     let found = dom.split("<pre id=\"findings\">").nth(1).and_then(|rest| rest.split("</pre>").next());
     let found = found.filter(|found| !found.is_empty());
     let found = found.unwrap_or_else(|| {
-        panic!("Chromium left nothing: {}\n{}", String::from_utf8_lossy(&output.stderr), &dom[dom.len().saturating_sub(500)..])
+        panic!(
+            "Chromium left nothing: {}\n{}",
+            String::from_utf8_lossy(&output.stderr),
+            &dom[dom.len().saturating_sub(500)..]
+        )
     });
-    serde_json::from_str(&found.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")).expect("JSON")
+    serde_json::from_str(&found.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+        .expect("JSON")
 }
 
 /// Prints a page; returns the number of sheets.

@@ -43,7 +43,10 @@ impl Made {
                 condition.push(json!({"axis": axis, "value": value}));
                 condition
             };
-            conditions.iter().flat_map(|condition| values.iter().map(move |value| with(condition, value))).collect()
+            conditions
+                .iter()
+                .flat_map(|condition| values.iter().map(move |value| with(condition, value)))
+                .collect()
         })
     }
 

@@ -20,23 +20,34 @@ pub fn check(page: &str) {
         let tag = &rest[..end];
         rest = &rest[end + 1..];
         if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name), "closed out of order, before: {}", &rest[..rest.len().min(200)]);
+            assert_eq!(
+                open.pop(),
+                Some(name),
+                "closed out of order, before: {}",
+                &rest[..rest.len().min(200)]
+            );
             continue;
         }
         let name = tag.split([' ', '\n', '/']).next().expect("a name");
         for (attribute, value) in attributes(tag) {
             match attribute {
                 "id" => assert!(ids.insert(value), "the name {value} is given twice"),
-                "src" | "srcset" | "style" | "onclick" | "onload" => panic!("{attribute}=\"{value}\" in <{name}>"),
+                "src" | "srcset" | "style" | "onclick" | "onload" => {
+                    panic!("{attribute}=\"{value}\" in <{name}>")
+                }
                 "href" => {
-                    let is_own = ["#", "figures/", "tables/", "data:,"].iter().any(|own| value.starts_with(own));
+                    let is_own =
+                        ["#", "figures/", "tables/", "data:,"].iter().any(|own| value.starts_with(own));
                     assert!(is_own, "a link to elsewhere: {value}");
                 }
                 _ => {}
             }
         }
         if name == "svg" && open.contains(&"figure") {
-            assert!(attributes(tag).iter().any(|(name, value)| *name == "aria-label" && value.len() > 20), "{tag}");
+            assert!(
+                attributes(tag).iter().any(|(name, value)| *name == "aria-label" && value.len() > 20),
+                "{tag}"
+            );
         }
         if matches!(name, "style" | "script") {
             let end = rest.find(&format!("</{name}>")).expect("it ends");

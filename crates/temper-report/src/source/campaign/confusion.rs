@@ -29,7 +29,9 @@ impl Changes {
         // Axes that change how often and how faults strike, but not what is stored.
         let is_of_fault = |axis: &str| {
             let field = axis.rsplit('.').next().unwrap_or(axis);
-            axis.starts_with("hardware.") || field.ends_with("rate") || matches!(field, "count" | "bit" | "sigma")
+            axis.starts_with("hardware.")
+                || field.ends_with("rate")
+                || matches!(field, "count" | "bit" | "sigma")
         };
         let is_shared = info.spec.sweep.axes.iter().all(|(axis, _)| is_of_fault(axis));
         let golden = vec![None; info.plan.conditions.len()];

@@ -28,13 +28,13 @@ pub(super) fn blocks(campaign: &Campaign) -> Vec<Block> {
     let mut figures: Vec<Figure> = Vec::new();
     for axis in numeric {
         for view in [View::Accuracy, View::Change] {
-            figures.extend(curve(&summaries, axis, view, campaign.confidence));
+            figures.push(curve(&summaries, axis, view, (campaign.confidence, campaign.cause())));
         }
     }
     if figures.is_empty() {
         figures.extend(bars(campaign));
     }
-    figures.into_iter().map(Block::Figure).collect()
+    figures.into_iter().map(Block::figure).collect()
 }
 
 /// The accuracy over the first number that was swept, as one figure; `None` if nothing that is a number was swept, or nothing is measured.
@@ -43,7 +43,7 @@ pub fn accuracy_curve(summaries: &[ConditionSummary], confidence: f64) -> Option
     let measured: Vec<&ConditionSummary> =
         summaries.iter().filter(|summary| summary.accuracy.is_some()).collect();
     let axis = numeric_axes(&measured).into_iter().next()?;
-    curve(&measured, axis, View::Accuracy, confidence)
+    Some(curve(&measured, axis, View::Accuracy, (confidence, "faults")))
 }
 
 /// The places of axes with several numbers as values, and no words.
@@ -82,84 +82,113 @@ fn x_of(condition: &Condition, axis: usize) -> f64 {
     names::number(&condition.swept[axis].value).unwrap_or(f64::NAN)
 }
 
-fn curve(summaries: &[&ConditionSummary], axis: usize, view: View, confidence: f64) -> Option<Figure> {
+fn curve(
+    summaries: &[&ConditionSummary],
+    axis: usize,
+    view: View,
+    (confidence, cause): (f64, &str),
+) -> Figure {
     let conditions: Vec<Condition> = summaries.iter().map(|summary| summary.condition.clone()).collect();
     let axes = names::axes(&conditions);
-    let mut found = lines(summaries, axis, &axes);
-    for (_, line) in &mut found {
-        line.sort_by(|a, b| x_of(&a.condition, axis).total_cmp(&x_of(&b.condition, axis)));
-    }
+    let found = lines(summaries, axis, &axes);
     let mean = |summary: &ConditionSummary| summary.accuracy.map_or(f64::NAN, |accuracy| accuracy.mean);
     let all = found.len();
-    let shown = worst_lines(found, |line| {
-        line.iter().map(|summary| mean(summary)).fold(f64::INFINITY, f64::min)
-    });
+    let shown =
+        worst_lines(found, |line| line.iter().map(|summary| mean(summary)).fold(f64::INFINITY, f64::min));
     let golden = only_golden(summaries.iter().copied());
     let reference = match view {
-        View::Accuracy => golden.map(|golden| (golden, "without faults".to_owned())),
-        View::Change => Some((0.0, "without faults".to_owned())),
+        View::Accuracy => golden,
+        View::Change => Some(0.0),
     };
     let name = &axes[axis];
-    let value_title = match view {
-        View::Accuracy => "accuracy",
-        View::Change => "change of accuracy",
-    };
     let interval = format!("{} interval", level(confidence));
     let mut table = Table::new(&[
         ("condition", None),
         (name, Some(Format::Plain)),
-        (value_title, Some(Format::Change).filter(|_| view == View::Change).or(Some(Format::Share))),
+        (view.title(), Some(view.format())),
         (interval.as_str(), Some(Format::Share)),
     ]);
     let mut drawn = Vec::new();
-    for (label, line) in &shown {
-        let points: Vec<Point> = line.iter().map(|summary| point(summary, axis, view)).collect();
-        for point in &points {
-            table.rows.push(vec![
-                Cell::text(label),
-                Cell::Number(point.x),
-                Cell::Number(point.y),
-                Cell::interval(point.band),
-            ]);
-        }
-        drawn.push(Line { label: label.clone(), points, band: Band::Interval });
+    for (label, line) in shown {
+        let mut points: Vec<Point> = line.iter().map(|summary| point(summary, axis, view)).collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        table.rows.extend(points.iter().map(|point| {
+            vec![Cell::text(&label), Cell::Number(point.x), Cell::Number(point.y), Cell::interval(point.band)]
+        }));
+        drawn.push(Line { label, points, band: Band::Interval });
     }
-    let alt = alt(&drawn, name, value_title, golden.filter(|_| view == View::Accuracy));
-    let note = if all > shown.len() {
-        format!(" Of {all} lines the {} that fall lowest are drawn; the table of conditions has all.", shown.len())
+    let note = if all > drawn.len() {
+        format!(
+            " Of {all} lines the {} that fall lowest are drawn; the table of conditions has all.",
+            drawn.len()
+        )
     } else {
         String::new()
     };
-    let id = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
-    let id: String = id.collect();
-    let (id, title, caption) = match view {
-        View::Accuracy => (
-            format!("accuracy-over-{id}"),
-            format!("Accuracy over {name}"),
-            format!("Mean over draws, with its {interval}.{note}"),
-        ),
+    let (kind, title, caption) = match view {
+        View::Accuracy => ("accuracy", "Accuracy", format!("Mean over draws, with its {interval}.{note}")),
         View::Change => (
-            format!("change-over-{id}"),
-            format!("Change of accuracy over {name}"),
+            "change",
+            "Change of accuracy",
             format!(
-                "The same, less what each condition's network has without faults: shapes can be compared where golden accuracies differ.{note}"
+                "The same, less what each condition's network has without {cause}: shapes can be compared where golden accuracies differ.{note}"
             ),
         ),
     };
+    Figure {
+        id: format!("{kind}-over-{}", id(name)),
+        title: format!("{title} over {name}"),
+        caption,
+        alt: alt(&drawn, name, view.title(), golden.filter(|_| view == View::Accuracy)),
+        chart: Chart::Lines(Lines {
+            x: x_axis(summaries, axis, name),
+            y: Axis { format: view.format(), limits: Some(view.limits()), ..Axis::share(view.title()) },
+            lines: drawn,
+            markers: Vec::new(),
+            reference: reference.map(|value| (value, format!("without {cause}"))),
+            dots: true,
+        }),
+        table,
+    }
+}
+
+impl View {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Change => "change of accuracy",
+        }
+    }
+
+    fn format(self) -> Format {
+        match self {
+            Self::Accuracy => Format::Share,
+            Self::Change => Format::Change,
+        }
+    }
+
+    fn limits(self) -> (f64, f64) {
+        match self {
+            Self::Accuracy => (0.0, 1.0),
+            Self::Change => (-1.0, 1.0),
+        }
+    }
+}
+
+/// A name for files and links.
+fn id(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+fn x_axis(summaries: &[&ConditionSummary], axis: usize, name: &str) -> Axis {
     let values = summaries.iter().map(|summary| x_of(&summary.condition, axis));
+    let swept = || summaries.iter().map(|summary| &summary.condition.swept[axis]);
     // Bits are places in a word.
-    let is_bit = summaries.iter().any(|summary| summary.condition.swept[axis].axis.ends_with("bit"));
+    let is_bit = swept().any(|swept| swept.axis.ends_with("bit"));
     let scale = if is_bit { Scale::Linear } else { Scale::of(values) };
-    let whole =
-        summaries.iter().all(|s| matches!(s.condition.swept[axis].value, SweptValue::Integer(_)));
+    let whole = swept().all(|swept| matches!(swept.value, SweptValue::Integer(_)));
     let format = if whole && scale == Scale::Linear { Format::Count } else { Format::Plain };
-    let x = Axis { title: name.clone(), scale, format, limits: None };
-    let y = match view {
-        View::Accuracy => Axis::share(value_title),
-        View::Change => Axis { limits: Some((-1.0, 1.0)), ..Axis { format: Format::Change, ..Axis::share(value_title) } },
-    };
-    let chart = Chart::Lines(Lines { x, y, lines: drawn, markers: Vec::new(), reference, dots: true });
-    Some(Figure { id, title, caption, alt, chart, table })
+    Axis { title: name.to_owned(), scale, format, limits: None }
 }
 
 /// At most so many lines as can be told apart: those that fall lowest, in their order.
@@ -200,7 +229,7 @@ fn alt(lines: &[Line], axis: &str, value: &str, golden: Option<f64>) -> String {
         }
     }
     match golden {
-        Some(golden) => format!("{text} Without faults {}.", Format::Share.text(golden)),
+        Some(golden) => format!("{text} Golden accuracy {}.", Format::Share.text(golden)),
         None => text,
     }
 }
@@ -253,7 +282,7 @@ fn bars(campaign: &Campaign) -> Option<Figure> {
             x: Axis::share("accuracy"),
             rows,
             unit: campaign.unit().to_owned(),
-            reference: campaign.golden().map(|golden| (golden, "without faults".to_owned())),
+            reference: campaign.reference(),
         }),
         table,
     })

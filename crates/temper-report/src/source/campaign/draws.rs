@@ -67,14 +67,21 @@ pub(super) fn swarm(campaign: &Campaign) -> Vec<Block> {
             interval: accuracy.interval,
         });
     }
-    let many = if thinned { " Where there are many, evenly spaced ones by rank are drawn, the ends included." } else { "" };
+    let many = if thinned {
+        " Where there are many, evenly spaced ones by rank are drawn, the ends included."
+    } else {
+        ""
+    };
     let medians: Vec<f64> = table.rows.iter().filter_map(|row| number(&row[5])).collect();
     let (low, high) =
         medians.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (x.min(a), x.max(b)));
-    vec![Block::Figure(Figure {
+    vec![Block::figure(Figure {
         id: "draws".to_owned(),
         title: format!("Accuracy of every {unit}"),
-        caption: format!("A dot is a {unit}, on all images; boxes hold the middle half.{many}{}", note(campaign, rows.len())),
+        caption: format!(
+            "A dot is a {unit}, on all images; boxes hold the middle half.{many}{}",
+            note(campaign, rows.len())
+        ),
         alt: format!(
             "Dots of the accuracies of draws under {}; medians from {} to {}.",
             counted(rows.len() as u64, "condition", "conditions"),
@@ -85,7 +92,7 @@ pub(super) fn swarm(campaign: &Campaign) -> Vec<Block> {
             x: Axis::share("accuracy"),
             rows,
             unit: unit.to_owned(),
-            reference: campaign.golden().map(|golden| (golden, "without faults".to_owned())),
+            reference: campaign.reference(),
         }),
         table,
     })]
@@ -100,10 +107,10 @@ fn number(cell: &Cell) -> Option<f64> {
 
 /// Shares of outcomes, and answers that change.
 pub(super) fn outcomes(campaign: &Campaign) -> Vec<Block> {
-    let mut blocks: Vec<Block> = shares(campaign).into_iter().map(Block::Figure).collect();
+    let mut blocks: Vec<Block> = shares(campaign).into_iter().map(Block::figure).collect();
     if let Some(changes) = &campaign.changes {
         match changes.figure() {
-            Some(figure) => blocks.push(Block::Figure(figure)),
+            Some(figure) => blocks.push(Block::figure(figure)),
             None if changes.is_known() => {
                 blocks.push(Block::text("Answers that change are not drawn: there are too many classes."));
             }

@@ -22,7 +22,7 @@ pub(super) fn blocks(campaign: &Campaign) -> Result<Vec<Block>, ReportError> {
     if let (Some(layer), Some(bit)) = (layer, bit) {
         let alternatives = alternatives(campaign, &[layer, bit]);
         for (i, (label, members)) in alternatives.iter().take(MOST_ALTERNATIVES).enumerate() {
-            blocks.push(Block::Figure(map(campaign, members, (layer, bit), i, label)));
+            blocks.push(Block::figure(map(campaign, members, (layer, bit), i, label)));
         }
         if alternatives.len() > MOST_ALTERNATIVES {
             blocks.push(Block::text(format!(
@@ -129,24 +129,41 @@ fn map(
     }
 }
 
-/// A table of one axis, all others recombined with the numbers of faults as weights; where draws are single faults.
-fn recombined(campaign: &Campaign, axis: usize, name: &str) -> Result<Option<Block>, ReportError> {
+/// Faults of one layer or bit, of all conditions that have it.
+struct Group {
+    /// The values of the axes that are neither.
+    alternative: String,
+    value: String,
+    /// Faults there are, and the share of critical ones among those drawn, of each condition.
+    strata: Vec<(u64, Proportion)>,
+}
+
+/// The faults by the values of an axis; none, unless draws are single faults.
+fn groups(campaign: &Campaign, axis: usize) -> Vec<Group> {
     let dividing: Vec<usize> =
         ["layer", "bit"].iter().filter_map(|name| self::axis(campaign, name)).collect();
-    let mut groups: Vec<(String, String, Vec<(u64, Proportion)>)> = Vec::new();
-    for (label, members) in alternatives(campaign, &dividing) {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut place = HashMap::new();
+    for (alternative, members) in alternatives(campaign, &dividing) {
         for found in members {
-            let Some(faults) = found.summary.faults else { return Ok(None) };
+            let Some(faults) = found.summary.faults else { return Vec::new() };
             let condition = &found.summary.condition;
             let value = names::value(&condition.swept[axis].value);
-            let part = (condition.sites, faults.critical);
-            match groups.iter_mut().find(|group| group.0 == label && group.1 == value) {
-                Some(group) => group.2.push(part),
-                None => groups.push((label.clone(), value, vec![part])),
+            let at = *place.entry((alternative.clone(), value.clone())).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push(Group { alternative: alternative.clone(), value, strata: Vec::new() });
             }
+            groups[at].strata.push((condition.sites, faults.critical));
         }
     }
-    let several = groups.iter().any(|group| group.0 != groups[0].0);
+    groups
+}
+
+/// A table of one axis, all others recombined with the numbers of faults as weights; where draws are single faults.
+fn recombined(campaign: &Campaign, axis: usize, name: &str) -> Result<Option<Block>, ReportError> {
+    let groups = groups(campaign, axis);
+    let Some(first) = groups.first() else { return Ok(None) };
+    let several = groups.iter().any(|group| group.alternative != first.alternative);
     let interval = format!("{} interval", level(campaign.confidence));
     let mut columns = vec![
         (name, None),
@@ -159,17 +176,17 @@ fn recombined(campaign: &Campaign, axis: usize, name: &str) -> Result<Option<Blo
         columns.insert(0, ("alternative", None));
     }
     let mut table = Table::new(&columns);
-    for (label, value, parts) in groups {
-        let share = stratified_share(&parts)?;
+    for Group { alternative, value, strata } in groups {
+        let share = stratified_share(&strata)?;
         let mut row = vec![
             Cell::text(value),
-            Cell::Number(parts.iter().map(|part| part.0 as f64).sum()),
-            Cell::Number(parts.iter().map(|part| part.1.trials as f64).sum()),
+            Cell::Number(strata.iter().map(|stratum| stratum.0 as f64).sum()),
+            Cell::Number(strata.iter().map(|stratum| stratum.1.trials as f64).sum()),
             Cell::Number(share.estimate),
             Cell::Interval(share.interval.0, share.interval.1),
         ];
         if several {
-            row.insert(0, Cell::text(label));
+            row.insert(0, Cell::text(alternative));
         }
         table.rows.push(row);
     }
@@ -177,5 +194,5 @@ fn recombined(campaign: &Campaign, axis: usize, name: &str) -> Result<Option<Blo
         "Share of single faults in each {name} that change any image's answer or make an output infinite or NaN; the other axis recombined with the \
          numbers of faults as weights."
     );
-    Ok((!table.rows.is_empty()).then(|| Block::Table { id: format!("by-{name}"), caption, table }))
+    Ok(Some(Block::Table { id: format!("by-{name}"), caption, table }))
 }

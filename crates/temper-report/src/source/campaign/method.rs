@@ -22,7 +22,9 @@ pub(super) fn section(campaign: &Campaign) -> Result<Section, ReportError> {
             "A draw is a single fault that no other draw of its condition has: a sample without replacement of all faults there are (Leveugle et al., \
              DATE 2009)."
         }
-        Unit::EveryFault => "A draw is a single fault, and all there are are drawn: a complete condition is known, not estimated.",
+        Unit::EveryFault => {
+            "A draw is a single fault, and all there are are drawn: a complete condition is known, not estimated."
+        }
     };
     let mut paragraphs = vec![
         draws.to_owned(),

@@ -109,14 +109,25 @@ impl Campaign {
         only_golden(self.conditions.iter().map(|found| &found.summary))
     }
 
+    /// What costs accuracy, in words.
+    fn cause(&self) -> &'static str {
+        let spec = &self.info.spec;
+        match (spec.faults.is_empty(), spec.hardware.is_empty()) {
+            (_, true) => "faults",
+            (true, false) => "hardware",
+            (false, false) => "faults and hardware",
+        }
+    }
+
+    /// What curves are compared with: the golden accuracy, if all conditions have the same.
+    fn reference(&self) -> Option<(f64, String)> {
+        Some((self.golden()?, format!("without {}", self.cause())))
+    }
+
     /// What is struck, in words.
     fn title(&self) -> String {
         let spec = &self.info.spec;
-        let how = match (spec.faults.is_empty(), spec.hardware.is_empty()) {
-            (false, _) => "under faults",
-            (true, false) => "on analog hardware",
-            (true, true) => "without faults",
-        };
+        let how = if spec.faults.is_empty() { "on analog hardware" } else { "under faults" };
         format!("{} on {}, {how}", model_name(&spec.model.file), spec.data.set)
     }
 }
@@ -178,19 +189,20 @@ fn dots(sample: &temper_core::analysis::Sample<'_>) -> Vec<(f64, u64)> {
 /// Reports a campaign.
 pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
     let campaign = Campaign::read(dir)?;
-    let mut sections = vec![Section {
-        id: "summary",
-        title: "Summary".to_owned(),
-        blocks: summary::blocks(&campaign),
-    }];
+    let mut sections =
+        vec![Section { id: "summary", title: "Summary".to_owned(), blocks: summary::blocks(&campaign) }];
     let mut add = |id, title: &str, blocks: Vec<Block>| {
         if !blocks.is_empty() {
             sections.push(Section { id, title: title.to_owned(), blocks });
         }
     };
-    add("accuracy", "Accuracy under faults", curves::blocks(&campaign));
+    add("accuracy", "Accuracy", curves::blocks(&campaign));
     add("layers", "Layers and bits", layers::blocks(&campaign)?);
-    add("draws", if campaign.unit() == "chip" { "Single chips" } else { "Single faults" }, draws::swarm(&campaign));
+    add(
+        "draws",
+        if campaign.unit() == "chip" { "Single chips" } else { "Single faults" },
+        draws::swarm(&campaign),
+    );
     add("outcomes", "What becomes of inferences", draws::outcomes(&campaign));
     let table = summary::table(&campaign);
     add("conditions", "All conditions", vec![table]);
@@ -205,7 +217,10 @@ pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
             counted(campaign.info.plan.images, "image", "images")
         ),
         facts: vec![
-            ("model".to_owned(), spec.model.file.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+            (
+                "model".to_owned(),
+                spec.model.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            ),
             ("data set".to_owned(), format!("{}, {}", spec.data.set, spec.data.split)),
             ("seed".to_owned(), spec.seed.to_string()),
             ("campaign".to_owned(), identity.campaign.clone()),

@@ -124,7 +124,9 @@ impl Rows {
         let all = info.plan.conditions.len() as u64;
         let of_condition = |condition: usize| {
             let trial = move |row: &Row| row.draw * all + condition as u64;
-            self.by_condition[condition].iter().map(move |row| (trial(row), row.record(trial(row), condition)))
+            self.by_condition[condition]
+                .iter()
+                .map(move |row| (trial(row), row.record(trial(row), condition)))
         };
         conditions.flat_map(of_condition).collect()
     }

@@ -52,7 +52,7 @@ fn key_figures(campaign: &Campaign, worst: &Found) -> Vec<KeyFigure> {
     let (summary, unit) = (&worst.summary, campaign.unit());
     let confidence = level(campaign.confidence);
     let mut figures = vec![KeyFigure::new(
-        "Accuracy without faults",
+        format!("Accuracy without {}", campaign.cause()),
         percent(summary.golden_accuracy, 2),
         match campaign.golden() {
             Some(_) => "golden run".to_owned(),
@@ -63,11 +63,17 @@ fn key_figures(campaign: &Campaign, worst: &Found) -> Vec<KeyFigure> {
         let (low, high) = drop.interval;
         let points = |share: f64| format!("{:.2}", 100.0 * share).replace('-', "−");
         let note = match accuracy.interval {
-            Some(_) => format!("percentage points; {confidence} interval {} to {}", points(low), points(high)),
+            Some(_) => {
+                format!("percentage points; {confidence} interval {} to {}", points(low), points(high))
+            }
             None => "percentage points".to_owned(),
         };
         figures.push(KeyFigure::new(
-            if campaign.conditions.len() > 1 { "Lost in the worst condition" } else { "Lost under faults" },
+            if campaign.conditions.len() > 1 {
+                "Lost in the worst condition".to_owned()
+            } else {
+                format!("Lost to {}", campaign.cause())
+            },
             points(drop.estimate),
             note,
         ));
@@ -94,8 +100,16 @@ fn key_figures(campaign: &Campaign, worst: &Found) -> Vec<KeyFigure> {
     }
     if let Some(shares) = &summary.shares {
         let part = |share: DrawEstimate| percent(share.mean, 2);
-        figures.push(KeyFigure::new("Silently wrong", part(shares.sdc), "of inferences have another answer (SDC)"));
-        figures.push(KeyFigure::new("Visibly broken", part(shares.due), "of inferences end in NaN or infinity (DUE)"));
+        figures.push(KeyFigure::new(
+            "Silently wrong",
+            part(shares.sdc),
+            "of inferences have another answer (SDC)",
+        ));
+        figures.push(KeyFigure::new(
+            "Visibly broken",
+            part(shares.due),
+            "of inferences end in NaN or infinity (DUE)",
+        ));
     }
     figures
 }
@@ -117,7 +131,8 @@ fn sentence(campaign: &Campaign, worst: &Found) -> String {
         )
     };
     format!(
-        "Under faults the network answers {} of the images rightly{interval}, on average over {}; without faults {}{place}.",
+        "With {} the network answers {} of the images rightly{interval}, on average over {}; without {}{place}.",
+        campaign.cause(),
         percent(accuracy.mean, 2),
         counted(accuracy.draws as u64, unit, &format!("{unit}s")),
         percent(summary.golden_accuracy, 2),
