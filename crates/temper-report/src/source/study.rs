@@ -362,29 +362,7 @@ fn epochs_of(found: &Found, condition: usize, histories: &[(u64, Vec<EpochRecord
                 .collect()
         })
         .collect();
-    let longest = curves.iter().map(Vec::len).max().unwrap_or(0);
-    let mut table = Table::new(&[
-        ("epoch", Some(Format::Count)),
-        ("chips", Some(Format::Count)),
-        ("mean accuracy", Some(Format::Share)),
-        ("range", Some(Format::Share)),
-    ]);
-    let mut points = Vec::new();
-    for epoch in 0..longest {
-        let known: Vec<f64> =
-            curves.iter().filter_map(|curve| curve.get(epoch).copied()).filter(|x| x.is_finite()).collect();
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
-        let low = known.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let band = (!known.is_empty()).then_some((low, high));
-        points.push(Point { x: epoch as f64, y: mean, band });
-        table.rows.push(vec![
-            Cell::Number(epoch as f64),
-            Cell::Number(known.len() as f64),
-            Cell::Number(mean),
-            Cell::interval(band),
-        ]);
-    }
+    let (points, table) = mean_and_range(&curves);
     let best = points.iter().filter(|point| point.y.is_finite()).max_by(|a, b| a.y.total_cmp(&b.y));
     let best = best.map(|point| point.x);
     let markers = best.map(|x| Marker { x, label: "best epoch of the mean".to_owned(), is_result: true });
@@ -402,7 +380,7 @@ fn epochs_of(found: &Found, condition: usize, histories: &[(u64, Vec<EpochRecord
         ),
         alt: format!(
             "A line of the mean accuracy over chips, with their range, over {}; best at epoch {}.",
-            counted(longest.saturating_sub(1) as u64, "epoch", "epochs"),
+            counted(points.len().saturating_sub(1) as u64, "epoch", "epochs"),
             best.map_or("none".to_owned(), |epoch| Format::Count.text(epoch))
         ),
         chart: Chart::Lines(Lines {
@@ -415,6 +393,33 @@ fn epochs_of(found: &Found, condition: usize, histories: &[(u64, Vec<EpochRecord
         }),
         table,
     }
+}
+
+/// The mean of curves and the range of all, as far as any goes.
+fn mean_and_range(curves: &[Vec<f64>]) -> (Vec<Point>, Table) {
+    let mut table = Table::new(&[
+        ("epoch", Some(Format::Count)),
+        ("chips", Some(Format::Count)),
+        ("mean accuracy", Some(Format::Share)),
+        ("range", Some(Format::Share)),
+    ]);
+    let mut points = Vec::new();
+    for epoch in 0..curves.iter().map(Vec::len).max().unwrap_or(0) {
+        let known: Vec<f64> =
+            curves.iter().filter_map(|curve| curve.get(epoch).copied()).filter(|x| x.is_finite()).collect();
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let low = known.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let band = (!known.is_empty()).then_some((low, high));
+        points.push(Point { x: epoch as f64, y: mean, band });
+        table.rows.push(vec![
+            Cell::Number(epoch as f64),
+            Cell::Number(known.len() as f64),
+            Cell::Number(mean),
+            Cell::interval(band),
+        ]);
+    }
+    (points, table)
 }
 
 fn method(found: &Found) -> Section {

@@ -108,14 +108,12 @@ fn curve(
         (view.title(), Some(view.format())),
         (interval.as_str(), Some(Format::Share)),
     ]);
-    let mut drawn = Vec::new();
-    for (label, line) in shown {
-        let mut points: Vec<Point> = line.iter().map(|summary| point(summary, axis, view)).collect();
-        points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        table.rows.extend(points.iter().map(|point| {
-            vec![Cell::text(&label), Cell::Number(point.x), Cell::Number(point.y), Cell::interval(point.band)]
+    let drawn: Vec<Line> = shown.into_iter().map(|(label, line)| drawn(label, &line, axis, view)).collect();
+    for line in &drawn {
+        table.rows.extend(line.points.iter().map(|point| {
+            let (x, y) = (Cell::Number(point.x), Cell::Number(point.y));
+            vec![Cell::text(&line.label), x, y, Cell::interval(point.band)]
         }));
-        drawn.push(Line { label, points, band: Band::Interval });
     }
     let note = if all > drawn.len() {
         format!(
@@ -126,19 +124,19 @@ fn curve(
         String::new()
     };
     let (kind, title, caption) = match view {
-        View::Accuracy => ("accuracy", "Accuracy", format!("Mean over draws, with its {interval}.{note}")),
+        View::Accuracy => ("accuracy", "Accuracy", format!("Mean over draws, with its {interval}.")),
         View::Change => (
             "change",
             "Change of accuracy",
             format!(
-                "The same, less what each condition's network has without {cause}: shapes can be compared where golden accuracies differ.{note}"
+                "The same, less what each condition's network has without {cause}: shapes can be compared where golden accuracies differ."
             ),
         ),
     };
     Figure {
         id: format!("{kind}-over-{}", id(name)),
         title: format!("{title} over {name}"),
-        caption,
+        caption: caption + &note,
         alt: alt(&drawn, name, view.title(), golden.filter(|_| view == View::Accuracy)),
         chart: Chart::Lines(Lines {
             x: x_axis(summaries, axis, name),
@@ -150,6 +148,13 @@ fn curve(
         }),
         table,
     }
+}
+
+/// A line from left to right.
+fn drawn(label: String, line: &[&ConditionSummary], axis: usize, view: View) -> Line {
+    let mut points: Vec<Point> = line.iter().map(|summary| point(summary, axis, view)).collect();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    Line { label, points, band: Band::Interval }
 }
 
 impl View {

@@ -1,7 +1,7 @@
 //! Single draws, and what becomes of inferences.
 
 use super::curves::lowest;
-use super::{Campaign, names};
+use super::{Campaign, Found, names};
 use crate::chart::{Axis, Chart, Distribution, Dots, Shares, SharesRow, Spread};
 use crate::number::{Format, counted, percent};
 use crate::report::{Block, Figure};
@@ -44,37 +44,18 @@ pub(super) fn swarm(campaign: &Campaign) -> Vec<Block> {
     let mut rows = Vec::new();
     let mut thinned = false;
     for found in &shown {
-        let summary = &found.summary;
-        let (Some(accuracy), Some(at)) = (summary.accuracy, summary.accuracy_quantiles) else { continue };
-        thinned |= found.dots.len() < accuracy.draws;
-        let (group, label) = names::row(&summary.condition, &campaign.axes);
-        let numbers = [accuracy.min, at.p05, at.p25, at.p50, at.p75, at.p95, accuracy.max];
-        let mut row = vec![Cell::text(&found.label), Cell::Number(accuracy.draws as f64)];
-        row.extend(numbers.map(Cell::Number));
-        table.rows.push(row);
-        rows.push(Spread {
-            label,
-            group,
-            values: found.dots.iter().map(|(value, draw)| (*value, format!("{unit} {draw}"))).collect(),
-            distribution: Some(Distribution {
-                min: accuracy.min,
-                lower: at.p25,
-                median: at.p50,
-                upper: at.p75,
-                max: accuracy.max,
-            }),
-            mean: accuracy.mean,
-            interval: accuracy.interval,
-        });
+        let Some((row, cells)) = spread(found, campaign) else { continue };
+        thinned |= found.dots.len() < found.summary.accuracy.map_or(0, |accuracy| accuracy.draws);
+        table.rows.push(cells);
+        rows.push(row);
     }
     let many = if thinned {
         " Where there are many, evenly spaced ones by rank are drawn, the ends included."
     } else {
         ""
     };
-    let medians: Vec<f64> = table.rows.iter().filter_map(|row| number(&row[5])).collect();
-    let (low, high) =
-        medians.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (x.min(a), x.max(b)));
+    let medians = rows.iter().filter_map(|row| row.distribution).map(|all| all.median);
+    let (low, high) = medians.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (x.min(a), x.max(b)));
     vec![Block::figure(Figure {
         id: "draws".to_owned(),
         title: format!("Accuracy of every {unit}"),
@@ -98,11 +79,30 @@ pub(super) fn swarm(campaign: &Campaign) -> Vec<Block> {
     })]
 }
 
-fn number(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Number(value) => Some(*value),
-        Cell::Text(_) | Cell::Interval(..) | Cell::Empty => None,
-    }
+/// A condition's draws as a row of the figure, and of its table.
+fn spread(found: &Found, campaign: &Campaign) -> Option<(Spread, Vec<Cell>)> {
+    let summary = &found.summary;
+    let (accuracy, at) = (summary.accuracy?, summary.accuracy_quantiles?);
+    let (group, label) = names::row(&summary.condition, &campaign.axes);
+    let numbers = [accuracy.min, at.p05, at.p25, at.p50, at.p75, at.p95, accuracy.max];
+    let mut cells = vec![Cell::text(&found.label), Cell::Number(accuracy.draws as f64)];
+    cells.extend(numbers.map(Cell::Number));
+    let unit = campaign.unit();
+    let row = Spread {
+        label,
+        group,
+        values: found.dots.iter().map(|(value, draw)| (*value, format!("{unit} {draw}"))).collect(),
+        distribution: Some(Distribution {
+            min: accuracy.min,
+            lower: at.p25,
+            median: at.p50,
+            upper: at.p75,
+            max: accuracy.max,
+        }),
+        mean: accuracy.mean,
+        interval: accuracy.interval,
+    };
+    Some((row, cells))
 }
 
 /// Shares of outcomes, and answers that change.

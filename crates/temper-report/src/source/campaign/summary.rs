@@ -59,25 +59,7 @@ fn key_figures(campaign: &Campaign, worst: &Found) -> Vec<KeyFigure> {
             None => format!("golden run, {}", worst.label),
         },
     )];
-    if let (Some(accuracy), Some(drop)) = (summary.accuracy, summary.accuracy_drop) {
-        let (low, high) = drop.interval;
-        let points = |share: f64| format!("{:.2}", 100.0 * share).replace('-', "−");
-        let note = match accuracy.interval {
-            Some(_) => {
-                format!("percentage points; {confidence} interval {} to {}", points(low), points(high))
-            }
-            None => "percentage points".to_owned(),
-        };
-        figures.push(KeyFigure::new(
-            if campaign.conditions.len() > 1 {
-                "Lost in the worst condition".to_owned()
-            } else {
-                format!("Lost to {}", campaign.cause())
-            },
-            points(drop.estimate),
-            note,
-        ));
-    }
+    figures.extend(lost(campaign, summary));
     if let Some(draw) = summary.worst {
         figures.push(KeyFigure::new(
             format!("Worst {unit}"),
@@ -112,6 +94,22 @@ fn key_figures(campaign: &Campaign, worst: &Found) -> Vec<KeyFigure> {
         ));
     }
     figures
+}
+
+/// What is lost, in percentage points.
+fn lost(campaign: &Campaign, summary: &ConditionSummary) -> Option<KeyFigure> {
+    let (accuracy, drop) = (summary.accuracy?, summary.accuracy_drop?);
+    let points = |share: f64| format!("{:.2}", 100.0 * share).replace('-', "−");
+    let (low, high) = drop.interval;
+    let interval = accuracy.interval.map_or(String::new(), |_| {
+        format!("; {} interval {} to {}", level(campaign.confidence), points(low), points(high))
+    });
+    let label = if campaign.conditions.len() > 1 {
+        "Lost in the worst condition".to_owned()
+    } else {
+        format!("Lost to {}", campaign.cause())
+    };
+    Some(KeyFigure::new(label, points(drop.estimate), format!("percentage points{interval}")))
 }
 
 fn sentence(campaign: &Campaign, worst: &Found) -> String {
