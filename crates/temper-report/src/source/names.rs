@@ -54,6 +54,14 @@ pub(super) fn condition(condition: &Condition, axes: &[String], without: Option<
     parts.join(", ")
 }
 
+/// A condition in words but for one axis; where there is one other, by its value alone.
+pub(super) fn others(condition: &Condition, axes: &[String], without: usize) -> String {
+    match condition.swept.as_slice() {
+        [a, b] => value(if without == 0 { &b.value } else { &a.value }),
+        _ => self::condition(condition, axes, Some(without)),
+    }
+}
+
 /// A condition as a row under a heading: all axes but the last, and the last. The only condition has no heading.
 pub(super) fn row(condition: &Condition, axes: &[String]) -> (String, String) {
     match (condition.swept.last(), axes.last()) {

@@ -86,7 +86,7 @@ impl Trained {
         let mut warnings = Vec::new();
         match &self.result {
             Some(result) if result.verdict != Verdict::Learned => {
-                warnings.push(Block::warning(format!("The training {}.", result.verdict.describe())));
+                warnings.push(Block::warning(format!("Verdict – {}.", result.verdict.describe())));
             }
             Some(_) => {}
             None => warnings.push(Block::warning(format!(

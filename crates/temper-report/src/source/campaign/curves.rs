@@ -68,7 +68,7 @@ fn lines<'a>(
     let mut lines: Vec<(String, Vec<&ConditionSummary>)> = Vec::new();
     let mut place = std::collections::HashMap::new();
     for &summary in summaries {
-        let label = names::condition(&summary.condition, names, Some(axis));
+        let label = names::others(&summary.condition, names, axis);
         let at = *place.entry(label.clone()).or_insert(lines.len());
         if at == lines.len() {
             lines.push((label, Vec::new()));
@@ -115,6 +115,11 @@ fn curve(
             vec![Cell::text(&line.label), x, y, Cell::interval(point.band)]
         }));
     }
+    let others: Vec<&str> = (0..axes.len()).filter(|i| *i != axis).map(|i| axes[i].as_str()).collect();
+    let lines = match others.as_slice() {
+        [] => String::new(),
+        others => format!(" Lines: {}.", others.join(", ")),
+    };
     let note = if all > drawn.len() {
         format!(
             " Of {all} lines the {} that fall lowest are drawn; the table of conditions has all.",
@@ -136,7 +141,7 @@ fn curve(
     Figure {
         id: format!("{kind}-over-{}", id(name)),
         title: format!("{title} over {name}"),
-        caption: caption + &note,
+        caption: caption + &lines + &note,
         alt: alt(&drawn, name, view.title(), golden.filter(|_| view == View::Accuracy)),
         chart: Chart::Lines(Lines {
             x: x_axis(summaries, axis, name),
