@@ -6,7 +6,7 @@
 //!   and figures, with neither pixels nor HTML in it. Nothing here runs a network;
 //! - [`draw`] draws a [`Figure`]'s [`Chart`] as SVG;
 //! - [`page`] makes one HTML page of a report, which needs no other file and no network;
-//! - [`write`] writes the page, every figure as SVG and PNG, and every table as CSV.
+//! - [`write()`] writes the page, every figure as SVG and PNG, and every table as CSV.
 //!
 //! Equal directories give equal bytes. `docs/report.md` explains every figure.
 

@@ -48,16 +48,18 @@ fn axis(campaign: &Campaign, name: &str) -> Option<usize> {
 /// The measured conditions by the values of all axes but these.
 fn alternatives<'a>(campaign: &'a Campaign, without: &[usize]) -> Vec<(String, Vec<&'a Found>)> {
     let mut groups: Vec<(String, Vec<&Found>)> = Vec::new();
+    let mut place = HashMap::new();
     for found in campaign.measured() {
         let swept = found.summary.condition.swept.iter().zip(&campaign.axes).enumerate();
         let others = swept.filter(|(i, _)| !without.contains(i));
         let parts: Vec<String> =
             others.map(|(_, (swept, axis))| format!("{axis} = {}", names::value(&swept.value))).collect();
         let label = parts.join(", ");
-        match groups.iter_mut().find(|(known, _)| *known == label) {
-            Some((_, members)) => members.push(found),
-            None => groups.push((label, vec![found])),
+        let at = *place.entry(label.clone()).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push((label, Vec::new()));
         }
+        groups[at].1.push(found);
     }
     groups
 }
