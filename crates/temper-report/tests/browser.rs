@@ -56,6 +56,26 @@ fn pages_look_right_at_every_width_in_light_and_dark() {
 }
 
 #[test]
+fn what_is_wrong_with_a_page_is_found() {
+    let Some(chromium) = chromium() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    Made::rates(&[1e-6, 1e-4], 3).write(dir.path(), |_, draw| [80 + draw, 5, 0]);
+    let text = page(&read(dir.path()).expect("sound")).expect("a page");
+    let wrong = "<main>\n<img src=\"https://example.invalid/a.png\" alt=\"\"><hr width=\"3000\">";
+    let view = View { width: 1000, dark: true };
+    let found = findings(&chromium, dir.path(), &text.replacen("<main>", wrong, 1), view);
+    assert!(
+        found["overflow"].as_i64().expect("pixels") > 1000 && found["sticksOut"] != json!([]),
+        "{found:#}"
+    );
+    // The page's own policy keeps it from asking for anything.
+    assert!(found["errors"].to_string().contains("policy: img-src"), "{found:#}");
+    let colour = text.replace("[stroke=\"#0072B2\"]", "[stroke=\"#0072B3\"]");
+    let found = findings(&chromium, dir.path(), &colour, view);
+    assert!(found["errors"].to_string().contains("policy: style-src"), "another style: {found:#}");
+}
+
+#[test]
 fn pages_print() {
     let Some(chromium) = chromium() else { return };
     let dir = tempfile::tempdir().expect("a folder");
