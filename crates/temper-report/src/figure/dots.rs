@@ -3,7 +3,7 @@
 use super::axis::Ruler;
 use super::canvas::{Canvas, svg};
 use super::legend::{Legend, Sign};
-use super::plane::{BELOW, Edges, Plane};
+use super::plane::{BELOW, Edges, Plane, top_room};
 use super::rows::Rows;
 use super::{Width, palette};
 use crate::chart::{Dots, Spread};
@@ -26,13 +26,16 @@ pub(super) fn draw(chart: &Dots, width: Width, label: &str) -> Result<String, St
     let x = Ruler::new(&chart.x, values.into_iter(), if width.is_narrow() { 4 } else { 7 });
     let legend = Legend::new(entries(chart, swarm), wide - 8.0);
     let height = rows.height(chart.rows.iter().map(|row| row.group.as_str()));
-    let top = legend.height() + 4.0;
+    let top = legend.height() + 4.0 + top_room(height);
     let edges = Edges { left: rows.left, right: wide - MARGIN, top, bottom: top + height + 6.0 };
     let upright = Ruler::new(&chart.x, [0.0, 1.0].into_iter(), 2);
     svg((wide, edges.bottom + BELOW), label, |canvas| {
         legend.draw(canvas, (4.0, 0.0));
         let plane = Plane::new(&x, &upright, edges);
         plane.draw_x(canvas, &chart.x.title, true);
+        if top_room(height) > 0.0 {
+            plane.label_top(canvas);
+        }
         if let Some((value, _)) = &chart.reference
             && let Some(x) = plane.across(*value)
         {

@@ -71,6 +71,18 @@ impl<'a> Plane<'a> {
         canvas.text((f64::midpoint(left, right), bottom + 34.0), Anchor::Middle, SMALL, palette::INK, &title);
     }
 
+    /// Writes the horizontal axis's values above the plane too, where what is below is out of sight.
+    pub(super) fn label_top(&self, canvas: &mut Canvas<'_>) {
+        let mut free = f64::NEG_INFINITY;
+        for Tick { at, label } in &self.x.ticks {
+            let (x, half) = (self.at(*at, self.y.low).0, width(label, SMALL) / 2.0);
+            if x - half >= free {
+                free = x + half + 6.0;
+                canvas.text((x, self.edges.top - 10.0), Anchor::Middle, SMALL, palette::MUTED, label);
+            }
+        }
+    }
+
     /// Draws the vertical axis: lines through the plane, labels at their left, the title above them.
     pub(super) fn draw_y(&self, canvas: &mut Canvas<'_>, title: &str) {
         let Edges { left, right, top, .. } = self.edges;
@@ -88,6 +100,11 @@ impl<'a> Plane<'a> {
 pub(super) const BELOW: f64 = 46.0;
 /// Room for the title above a vertical axis.
 pub(super) const ABOVE: f64 = 32.0;
+
+/// Room for values above a plane of rows that is as high as this; none, if it is low.
+pub(super) fn top_room(height: f64) -> f64 {
+    if height > 560.0 { 20.0 } else { 0.0 }
+}
 
 /// Room that the labels of a vertical axis take.
 pub(super) fn label_room(ruler: &Ruler) -> f64 {

@@ -3,7 +3,7 @@
 use super::axis::Ruler;
 use super::canvas::svg;
 use super::legend::{Legend, Sign};
-use super::plane::{BELOW, Edges, Plane};
+use super::plane::{BELOW, Edges, Plane, top_room};
 use super::rows::Rows;
 use super::{Width, palette};
 use crate::chart::{Axis, Shares};
@@ -21,13 +21,17 @@ pub(super) fn draw(chart: &Shares, width: Width, label: &str) -> Result<String, 
         Legend::new(entries.map(|(i, part)| (Sign::Square(color(i)), part.clone())).collect(), wide - 8.0);
     let axis = Axis::share(&chart.title);
     let x = Ruler::new(&axis, [0.0, 1.0].into_iter(), 5);
-    let top = legend.height() + 4.0;
-    let bottom = top + rows.height(chart.rows.iter().map(|row| row.group.as_str())) + 6.0;
+    let height = rows.height(chart.rows.iter().map(|row| row.group.as_str()));
+    let top = legend.height() + 4.0 + top_room(height);
+    let bottom = top + height + 6.0;
     let edges = Edges { left: rows.left, right: wide - MARGIN, top, bottom };
     svg((wide, bottom + BELOW), label, |canvas| {
         legend.draw(canvas, (4.0, 0.0));
         let plane = Plane::new(&x, &x, edges);
         plane.draw_x(canvas, &chart.title, true);
+        if top_room(height) > 0.0 {
+            plane.label_top(canvas);
+        }
         let names = chart.rows.iter().map(|row| (row.group.as_str(), row.label.as_str()));
         rows.draw(canvas, (top + 3.0, edges.right), names, |canvas, i, middle| {
             let row = &chart.rows[i];
