@@ -192,7 +192,7 @@ fn figures_are_those_of_the_records() {
         record(5, Repair::Retraining, 0.8),
         record(6, Repair::Retraining, 0.79),
     ];
-    let summary = StudySummary::new(&study, 0.8, &records, 0.95);
+    let summary = StudySummary::new(study.spec(), study.conditions(), 0.8, &records, 0.95);
     assert_eq!(summary.repairs.len(), 2);
     let [stricken, retrained] = &summary.repairs[..] else { panic!("two") };
     assert_eq!((stricken.condition, stricken.label.as_str()), (1, "row_offset = matched"));

@@ -10,6 +10,7 @@ use temper_core::campaign::{Campaign, CampaignSpec, RunOptions, Shard};
 use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
+use temper_report::{Width, accuracy_curve, draw};
 use temper_train::device;
 use temper_train::recipe::RecipeSpec;
 use temper_train::training::{Folder, Prepared};
@@ -17,7 +18,6 @@ use temper_train::training::{Folder, Prepared};
 use crate::cli::campaign::run::run_campaign;
 use crate::cli::train::train;
 use crate::output::export::TrialColumns;
-use crate::output::plot;
 use crate::output::summary::CampaignReport;
 use crate::output::table::grouped;
 
@@ -57,8 +57,8 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
     let (mut csv, mut json) = (Vec::new(), Vec::new());
     columns.csv(&mut csv)?;
     columns.json(&mut json)?;
-    let golden = dir.info().golden[0].accuracy();
-    let svg = plot::accuracy_over_rate("Random bit flips in stored weights", golden, &report.conditions)?;
+    let curve = accuracy_curve(&report.conditions, report.confidence()).context("nothing was measured")?;
+    let svg = draw(&curve, Width::Wide)?;
     let files: [(&str, &[u8]); 3] =
         [("trials.csv", &csv), ("trials.json", &json), ("accuracy.svg", svg.as_bytes())];
     for (name, content) in files {

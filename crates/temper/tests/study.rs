@@ -49,8 +49,16 @@ fn the_references_example_runs_and_shows_what_repairs_are_worth() {
     let (stricken, retrained) = (accuracy("nothing"), accuracy("retraining"));
     assert!(stricken < golden - 0.05 && retrained > stricken + 0.03, "{}", run.out);
     assert!(accuracy("retraining, other chip") < retrained);
-    for file in ["summary.json", "accuracies.svg", "epochs.svg", "records.jsonl", "golden/model.safetensors"]
-    {
+    let files = [
+        "summary.json",
+        "records.jsonl",
+        "golden/model.safetensors",
+        "report/report.html",
+        "report/figures/chips.svg",
+        "report/figures/retraining-1.png",
+        "report/tables/repairs.csv",
+    ];
+    for file in files {
         assert!(Path::new(output).join(file).exists(), "{file}");
     }
     // All is there already: the same is told again, as JSON too.

@@ -21,12 +21,15 @@ pub struct SummaryOptions {
     pub confidence: f64,
     /// A single fault counts as critical for accuracy if it costs more than this, 0..=1.
     pub critical_accuracy_drop: f64,
+    /// Whether bootstrap intervals are wanted too: they take thousands of passes over the draws.
+    #[serde(skip)]
+    pub bootstrap: bool,
 }
 
 impl Default for SummaryOptions {
-    /// 95 %, and one percentage point of accuracy.
+    /// 95 %, one percentage point of accuracy, and bootstrap intervals.
     fn default() -> Self {
-        Self { confidence: 0.95, critical_accuracy_drop: 0.01 }
+        Self { confidence: 0.95, critical_accuracy_drop: 0.01, bootstrap: true }
     }
 }
 
@@ -48,7 +51,8 @@ pub struct ConditionSummary {
     ///
     /// [`GoldenInfo::accuracy_of`]: crate::campaign::GoldenInfo::accuracy_of
     pub accuracy: Option<Estimate>,
-    /// The `BCa` bootstrap interval of the mean accuracy; `None` for fewer than two draws, and for distinct single faults.
+    /// The `BCa` bootstrap interval of the mean accuracy; `None` for fewer than two draws, for distinct single faults, and if it was not
+    /// wanted.
     pub accuracy_bca: Option<(f64, f64)>,
     /// Standard deviation between chips of the accuracy over all images; where draws ran part of them, with the images' part of the variance
     /// taken off ([`VarianceComponents`]), 0 if nothing is left. `None` for a single draw.
@@ -104,7 +108,7 @@ pub struct DrawEstimate {
     /// Student's t interval over draws, not cut at 0 and 1; `None` for a single draw. Of distinct single faults, corrected for their
     /// number and cut.
     pub interval: Option<(f64, f64)>,
-    /// The `BCa` bootstrap interval over draws; `None` for a single draw, and for distinct single faults.
+    /// The `BCa` bootstrap interval over draws; `None` for a single draw, for distinct single faults, and if it was not wanted.
     pub bca: Option<(f64, f64)>,
 }
 
@@ -190,7 +194,7 @@ fn summarise_condition(
         return Ok(summary);
     }
     let accuracies = sample.accuracies();
-    let found = draw_estimate(sample, &accuracies, options.confidence)?;
+    let found = draw_estimate(sample, &accuracies, options)?;
     let of_draws = t_interval(&accuracies, options.confidence);
     let accuracy =
         sample.stopped.or(of_draws.map(|estimate| Estimate { interval: found.interval, ..estimate }));
@@ -206,7 +210,7 @@ fn summarise_condition(
         summary.accuracy_quantiles = Some(accuracy_quantiles(&accuracies)?);
         summary.worst = worst(sample);
     }
-    summary.shares = Some(outcome_shares(sample, options.confidence)?);
+    summary.shares = Some(outcome_shares(sample, options)?);
     if sample.unit.is_fault() && sample.has_all_images() && !sample.is_part_of_all() {
         summary.faults = Some(fault_shares(sample, options)?);
     }
@@ -217,9 +221,9 @@ fn summarise_condition(
 fn draw_estimate(
     sample: &Sample<'_>,
     values: &[f64],
-    confidence: f64,
+    options: &SummaryOptions,
 ) -> Result<DrawEstimate, AnalysisError> {
-    let level = sample.level(confidence);
+    let level = sample.level(options.confidence);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     if sample.is_part_of_all() {
         return Ok(DrawEstimate { mean, interval: None, bca: None });
@@ -230,7 +234,7 @@ fn draw_estimate(
     }
     let interval = t_interval(values, level).and_then(|estimate| estimate.interval);
     let mut stream = resampling_stream(sample.condition.id as u64, values.len() as u64);
-    let bca = bca_interval(values, level, RESAMPLES, &mut stream);
+    let bca = options.bootstrap.then(|| bca_interval(values, level, RESAMPLES, &mut stream)).flatten();
     Ok(DrawEstimate { mean, interval, bca })
 }
 
@@ -260,8 +264,8 @@ fn worst(sample: &Sample<'_>) -> Option<WorstDraw> {
     Some(WorstDraw { trial: worst.trial, draw: worst.draw, accuracy: worst.outcomes.accuracy() })
 }
 
-fn outcome_shares(sample: &Sample<'_>, confidence: f64) -> Result<OutcomeShares, AnalysisError> {
-    let share = |count: fn(&Outcomes) -> u64| draw_estimate(sample, &sample.fractions(count), confidence);
+fn outcome_shares(sample: &Sample<'_>, options: &SummaryOptions) -> Result<OutcomeShares, AnalysisError> {
+    let share = |count: fn(&Outcomes) -> u64| draw_estimate(sample, &sample.fractions(count), options);
     // Counted in all draws or in none.
     let optional = |count: fn(&Outcomes) -> Option<u64>| {
         let counts: Option<Vec<u64>> = sample.records.iter().map(|record| count(&record.outcomes)).collect();
@@ -269,7 +273,7 @@ fn outcome_shares(sample: &Sample<'_>, confidence: f64) -> Result<OutcomeShares,
             let images = sample.records.iter().map(|record| record.outcomes.images as f64);
             counts.into_iter().zip(images).map(|(count, images)| count as f64 / images).collect()
         };
-        counts.map(|counts| draw_estimate(sample, &fractions(counts), confidence)).transpose()
+        counts.map(|counts| draw_estimate(sample, &fractions(counts), options)).transpose()
     };
     Ok(OutcomeShares {
         masked: share(|outcomes| outcomes.masked)?,

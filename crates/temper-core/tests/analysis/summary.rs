@@ -65,6 +65,11 @@ fn the_bootstrap_is_reproducible() {
         assert!(0.3 < *low && *low < 0.8 && 0.8 < *high && *high < 1.0, "{intervals:?}");
     }
     assert_ne!(intervals[0], intervals[1]);
+    // Without it all else is the same.
+    let options = SummaryOptions { bootstrap: false, ..SummaryOptions::default() };
+    let without = summarise(&directory.info, &directory.records, &options).expect("valid");
+    assert_eq!((without[0].accuracy_bca, without[0].accuracy), (None, both()[0].accuracy));
+    assert_eq!(without[0].shares.expect("six draws").sdc.bca, None);
 }
 
 const SINGLE: &str = "fault = [{ model = \"bit-flip\" }]\n";

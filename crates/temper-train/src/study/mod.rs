@@ -124,25 +124,6 @@ impl Study {
         &self.golden
     }
 
-    /// What retraining did on each chip of a condition that was begun in the study's folder, chip by chip.
-    ///
-    /// # Errors
-    /// When a history cannot be read.
-    pub fn histories(
-        &self,
-        path: &Path,
-        condition: usize,
-    ) -> Result<Vec<(u64, Vec<EpochRecord>)>, StudyError> {
-        let folder = condition_folder(path, condition);
-        let of_chip = |chip: u64| {
-            let history = EpochRecord::read_all(&folder.join(format!("chip-{chip}/history.jsonl")))?;
-            Ok((chip, history))
-        };
-        let histories: Result<Vec<_>, _> = self.spec.chips.seeds().map(of_chip).collect();
-        let histories = histories.map_err(StudyError::training("retraining"))?;
-        Ok(histories.into_iter().filter(|(_, history)| !history.is_empty()).collect())
-    }
-
     /// Epochs of all retrainings.
     pub fn epochs(&self) -> usize {
         let of_repair = |repair: &RepairSpec| match repair {
@@ -211,6 +192,27 @@ impl Study {
         }
         let text = toml::to_string(&self.spec).expect("a study that was read can be written");
         write_atomically(&file, text.as_bytes()).map_err(write(file.clone()))
+    }
+}
+
+impl StudySpec {
+    /// What retraining did on each chip of a condition, from 0, that was begun in a study's folder, chip by chip.
+    ///
+    /// # Errors
+    /// When a history cannot be read.
+    pub fn histories(
+        &self,
+        path: &Path,
+        condition: usize,
+    ) -> Result<Vec<(u64, Vec<EpochRecord>)>, StudyError> {
+        let folder = condition_folder(path, condition);
+        let of_chip = |chip: u64| {
+            let history = EpochRecord::read_all(&folder.join(format!("chip-{chip}/history.jsonl")))?;
+            Ok((chip, history))
+        };
+        let histories: Result<Vec<_>, _> = self.chips.seeds().map(of_chip).collect();
+        let histories = histories.map_err(StudyError::training("retraining"))?;
+        Ok(histories.into_iter().filter(|(_, history)| !history.is_empty()).collect())
     }
 }
 

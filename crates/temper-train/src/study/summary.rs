@@ -3,9 +3,8 @@
 use serde::Serialize;
 use temper_core::statistics::{Estimate, Proportion, Ratio, ratio_of_means, t_interval, yield_at_least};
 
-use super::Study;
 use super::record::StudyRecord;
-use super::spec::Repair;
+use super::spec::{Repair, StudyCondition, StudySpec};
 
 /// What a study found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,11 +40,17 @@ pub struct RepairSummary {
 }
 
 impl StudySummary {
-    /// Summarises records; `golden` is the golden network's test accuracy. What has no record is left out.
-    pub fn new(study: &Study, golden: f64, records: &[StudyRecord], confidence: f64) -> Self {
-        let yield_accuracy = (golden - study.spec().chips.tolerance).max(0.0);
+    /// Summarises the records of a study and its conditions; `golden` is the golden network's test accuracy. What has no record is left out.
+    pub fn new(
+        spec: &StudySpec,
+        conditions: &[StudyCondition],
+        golden: f64,
+        records: &[StudyRecord],
+        confidence: f64,
+    ) -> Self {
+        let yield_accuracy = (golden - spec.chips.tolerance).max(0.0);
         let mut repairs = Vec::new();
-        for (condition, of_condition) in study.conditions().iter().enumerate() {
+        for (condition, of_condition) in conditions.iter().enumerate() {
             let mine: Vec<&StudyRecord> =
                 records.iter().filter(|record| record.condition == condition).collect();
             let mut kinds: Vec<Repair> = mine.iter().map(|record| record.repair).collect();

@@ -1,7 +1,7 @@
 //! What is recorded of an epoch.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -68,8 +68,11 @@ impl EpochRecord {
         let read = |source| TrainError::Read { path: path.to_owned(), source };
         match fs::read_to_string(path) {
             Ok(text) => {
-                let records = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
-                records.map_err(|error: serde_json::Error| read(error.into()))
+                let line = |(i, line): (usize, &str)| {
+                    let reason = |error: serde_json::Error| format!("line {}: {error}", i + 1);
+                    serde_json::from_str(line).map_err(|error| read(io::Error::other(reason(error))))
+                };
+                text.lines().enumerate().map(line).collect()
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(read(error)),

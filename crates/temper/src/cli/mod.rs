@@ -7,6 +7,7 @@ mod eval;
 mod model;
 mod model_import;
 pub(crate) mod preset;
+mod report;
 mod study;
 pub(crate) mod train;
 
@@ -43,6 +44,8 @@ enum Command {
     Campaign(campaign::CampaignArgs),
     /// Train a network, with quantisation and faults in the loop if wanted
     Train(train::TrainArgs),
+    /// Make a page, figures and tables of what a campaign, a training or a study has recorded
+    Report(report::ReportArgs),
     /// List and show built-in campaigns and studies, with their sources
     Preset(preset::PresetArgs),
     /// Run a whole experiment: the quickstart, or a study of chips and repairs
@@ -110,6 +113,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result
         Command::Eval(args) => eval::run(args, out),
         Command::Campaign(args) => campaign::run(args, out),
         Command::Train(args) => train::run(args, out),
+        Command::Report(args) => report::run(args, out),
         Command::Preset(args) => preset::run(args, out),
         Command::Run(args) => args.run(out),
         Command::Completions { shell } => {

@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use temper_core::write_atomically;
 use temper_train::device;
 use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, StudySummary};
-use temper_train::training::{Ended, EpochRecord, TrainingResult};
+use temper_train::training::{Ended, TrainingResult};
 
 use super::data_dir::resolve_data_dir;
 use super::preset::{self, PresetKind};
 use super::print_json;
+use super::report::REPORT;
 use crate::exit::StoppedStudy;
-use crate::output::study_plots;
 use crate::output::table::Table;
 use crate::progress::{Chips, stop_on_ctrl_c};
 
@@ -51,8 +51,9 @@ pub(super) fn run(
     chips.finish();
     let ended = ended?;
     if let Some(found) = Found::read(&study, output)? {
-        found.write(&study, output)?;
         found.print(json, out)?;
+        out.flush()?;
+        found.write(output)?;
     }
     match ended {
         Ended::Complete => Ok(()),
@@ -62,7 +63,6 @@ pub(super) fn run(
 
 /// What a study's folder holds so far.
 struct Found {
-    records: Vec<StudyRecord>,
     summary: StudySummary,
 }
 
@@ -78,26 +78,18 @@ impl Found {
         let result: TrainingResult =
             serde_json::from_slice(&text).with_context(|| golden.display().to_string())?;
         let golden = result.phases.last().context("the golden training has no phase")?.best_test_accuracy;
-        let summary = StudySummary::new(study, golden, &records, CONFIDENCE);
-        Ok(Some(Self { records, summary }))
+        let summary = StudySummary::new(study.spec(), study.conditions(), golden, &records, CONFIDENCE);
+        Ok(Some(Self { summary }))
     }
 
-    /// Writes the summary and its pictures to the study's folder.
-    fn write(&self, study: &Study, folder: &Path) -> Result<()> {
-        let conditions = study.conditions();
-        let golden = EpochRecord::read_all(&folder.join("golden/history.jsonl"))?;
-        let on_chips = (0..conditions.len())
-            .map(|condition| study.histories(folder, condition))
-            .collect::<Result<Vec<_>, _>>()?;
+    /// Writes the summary and the report to the study's folder; says where the page is.
+    fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("summary.json");
         let json = serde_json::to_string_pretty(&self.summary)? + "\n";
-        let accuracies = study_plots::accuracies(conditions, &self.summary, &self.records)?;
-        let epochs = study_plots::epochs(conditions, &golden, &self.records, &on_chips)?;
-        for (name, content) in
-            [("summary.json", json), ("accuracies.svg", accuracies), ("epochs.svg", epochs)]
-        {
-            write_atomically(&folder.join(name), content.as_bytes())
-                .with_context(|| format!("cannot write {name} in {}", folder.display()))?;
-        }
+        write_atomically(&path, json.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let written = temper_report::write(&temper_report::read(folder)?, &folder.join(REPORT))?;
+        eprintln!("report: {}", written.page.display());
         Ok(())
     }
 

@@ -2,7 +2,5 @@
 
 pub(crate) mod export;
 pub(crate) mod images;
-pub(crate) mod plot;
-pub(crate) mod study_plots;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::super::plan::Trial;
@@ -40,19 +41,11 @@ impl<'a> Reader<'a> {
         Self { info, logs: Vec::new(), known: BTreeMap::new(), torn: 0 }
     }
 
-    /// Reads all logs of a directory. Hidden files are nobody's; so is what does not have a log's extension.
+    /// Reads all logs of a directory.
     pub(super) fn read(&mut self, dir: &CampaignDir) -> Result<(), StoreError> {
-        let hidden =
-            |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        for shard in sorted_entries(&dir.path.join(SHARDS))? {
-            if hidden(&shard) {
-                continue;
-            }
-            for log in sorted_entries(&shard)? {
-                if !hidden(&log) && log.extension().is_some_and(|extension| extension == LOG_EXTENSION) {
-                    self.read_log(log)?;
-                }
-            }
+        for path in logs(dir)? {
+            self.logs.push(path.clone());
+            self.torn += usize::from(read_log(&path, self.info, |record, line| self.add(record, line))?);
         }
         Ok(())
     }
@@ -71,39 +64,8 @@ impl<'a> Reader<'a> {
         Ok(Records { by_trial, torn: self.torn })
     }
 
-    fn read_log(&mut self, path: PathBuf) -> Result<(), StoreError> {
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-        self.logs.push(path);
-        let mut rest = bytes.as_slice();
-        let mut line = 0;
-        while !rest.is_empty() {
-            line += 1;
-            let whole = rest.iter().position(|&byte| byte == b'\n');
-            let (text, after) = match whole {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None => (rest, &rest[rest.len()..]),
-            };
-            rest = after;
-            match parse(text) {
-                Ok(record) if whole.is_some() => self.add(record, line)?,
-                Err(source) if !rest.is_empty() => {
-                    return Err(StoreError::Damaged { path: self.last_log(), line, source });
-                }
-                // Without its line feed, or damaged with nothing behind it: the process was killed while writing.
-                _ => self.torn += 1,
-            }
-        }
-        Ok(())
-    }
-
     /// Adds a record of the last log.
     fn add(&mut self, record: TrialRecord, line: usize) -> Result<(), StoreError> {
-        let is_of_plan = |trial: Trial| (trial.condition, trial.draw) == (record.condition, record.draw);
-        if record.campaign != self.info.identity.campaign
-            || !self.info.plan.find(record.trial).is_some_and(is_of_plan)
-        {
-            return Err(StoreError::Stray { path: self.last_log(), line, trial: record.trial });
-        }
         let log = self.logs.len() - 1;
         match self.known.entry(record.trial) {
             Entry::Vacant(entry) => drop(entry.insert(Known { record, log, line })),
@@ -127,6 +89,74 @@ impl<'a> Reader<'a> {
     fn last_log(&self) -> PathBuf {
         self.logs.last().cloned().unwrap_or_default()
     }
+}
+
+impl CampaignDir {
+    /// Hands the records of all logs to `visit`, one after another, and keeps none: for campaigns of many trials. A trial that several logs
+    /// have comes as often. Returns the number of lines that were left unfinished, as in [`Records::torn`].
+    ///
+    /// # Errors
+    /// As [`records`](Self::records), but for what it takes several records to see.
+    pub fn visit_records(&self, mut visit: impl FnMut(TrialRecord)) -> Result<usize, StoreError> {
+        let mut torn = 0;
+        for path in logs(self)? {
+            let is_torn = read_log(&path, &self.info, |record, _| {
+                visit(record);
+                Ok(())
+            })?;
+            torn += usize::from(is_torn);
+        }
+        Ok(torn)
+    }
+}
+
+/// The logs of a directory, sorted. Hidden files are nobody's; so is what does not have a log's extension.
+fn logs(dir: &CampaignDir) -> Result<Vec<PathBuf>, StoreError> {
+    let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let mut found = Vec::new();
+    for shard in sorted_entries(&dir.path.join(SHARDS))? {
+        if hidden(&shard) {
+            continue;
+        }
+        let is_log = |log: &PathBuf| !hidden(log) && log.extension().is_some_and(|end| end == LOG_EXTENSION);
+        found.extend(sorted_entries(&shard)?.into_iter().filter(is_log));
+    }
+    Ok(found)
+}
+
+/// Hands the records of a log to `each`, with their lines; returns whether the last line is torn.
+fn read_log(
+    path: &Path,
+    info: &CampaignInfo,
+    mut each: impl FnMut(TrialRecord, usize) -> Result<(), StoreError>,
+) -> Result<bool, StoreError> {
+    let mut log = BufReader::new(File::open(path).map_err(io_error("read", path))?);
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        if log.read_until(b'\n', &mut text).map_err(io_error("read", path))? == 0 {
+            break;
+        }
+        let whole = text.pop_if(|end| *end == b'\n').is_some();
+        match parse(&text) {
+            Ok(record) if whole => {
+                let is_of_plan =
+                    |trial: Trial| (trial.condition, trial.draw) == (record.condition, record.draw);
+                if record.campaign != info.identity.campaign
+                    || !info.plan.find(record.trial).is_some_and(is_of_plan)
+                {
+                    return Err(StoreError::Stray { path: path.to_owned(), line, trial: record.trial });
+                }
+                each(record, line)?;
+            }
+            Err(source) if !log.fill_buf().map_err(io_error("read", path))?.is_empty() => {
+                return Err(StoreError::Damaged { path: path.to_owned(), line, source });
+            }
+            // Without its line feed, or damaged with nothing behind it: the process was killed while writing.
+            _ => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 fn parse(line: &[u8]) -> Result<TrialRecord, RecordError> {
