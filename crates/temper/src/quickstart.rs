@@ -11,7 +11,7 @@ use temper_core::data::{Split, digits};
 use temper_core::network::Model;
 use temper_core::write_atomically;
 use temper_report::{Width, accuracy_curve, draw};
-use temper_train::device;
+use temper_train::device::Device;
 use temper_train::recipe::RecipeSpec;
 use temper_train::training::{Folder, Prepared};
 
@@ -30,9 +30,9 @@ const MODEL_FILE: &str = "training/last.safetensors";
 const SPEC: &str = include_str!("../assets/quickstart.toml");
 
 /// Trains a small network, strikes it with random bit flips, and shows what that costs; results go to `output`.
-pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(output: &Path, device: &Device, out: &mut dyn Write) -> Result<()> {
     let began = Instant::now();
-    let model = trained(output)?;
+    let model = trained(output, device)?;
     let spec = CampaignSpec::parse(SPEC).context("the built-in specification")?;
     let data = digits(Split::Test);
     let campaign = Campaign::new(&spec, &model.network, &model.preprocessing, &data, None)?;
@@ -86,7 +86,7 @@ pub(crate) fn run(output: &Path, out: &mut dyn Write) -> Result<()> {
 }
 
 /// The network, trained now or by an earlier run.
-fn trained(output: &Path) -> Result<Model> {
+fn trained(output: &Path, device: &Device) -> Result<Model> {
     let recipe = RecipeSpec::parse(RECIPE).context("the built-in recipe")?;
     // The digits are part of the program: no folder of data is looked into.
     let prepared = Prepared::new(recipe, output, output).context("the built-in recipe")?;
@@ -96,7 +96,7 @@ fn trained(output: &Path) -> Result<Model> {
         prepared.train.len()
     );
     let folder = Folder::open(&output.join(TRAINING), &prepared.recipe)?;
-    let result = train(&prepared, &folder, &device::cpu())?;
+    let result = train(&prepared, &folder, device)?;
     if let Some(phase) = result.phases.first() {
         eprintln!(
             "\nIt {}: test accuracy {:.4}, before training {:.4}.",

@@ -3,6 +3,7 @@
 pub(crate) mod campaign;
 pub(crate) mod data;
 pub(crate) mod data_dir;
+mod device;
 mod eval;
 mod model;
 mod model_import;
@@ -72,6 +73,8 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    device: device::DeviceArgs,
+    #[command(flatten)]
     threads: Threads,
 }
 
@@ -79,11 +82,12 @@ impl RunArgs {
     fn run(&self, out: &mut (dyn Write + Send)) -> Result<()> {
         let name = Path::new(self.experiment.trim_start_matches("preset:")).file_stem().unwrap_or_default();
         let output = self.output.clone().unwrap_or_else(|| format!("temper-{}", name.display()).into());
+        let device = self.device.open()?;
         if self.experiment == "quickstart" {
-            return self.threads.install(|| quickstart::run(&output, out))?;
+            return self.threads.install(|| quickstart::run(&output, &device, out))?;
         }
         let data_dir = self.data_dir.as_deref();
-        self.threads.install(|| study::run(&self.experiment, &output, data_dir, self.json, out))?
+        self.threads.install(|| study::run(&self.experiment, &output, data_dir, &device, self.json, out))?
     }
 }
 

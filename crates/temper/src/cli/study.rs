@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use temper_core::write_atomically;
-use temper_train::device;
+use temper_train::device::Device;
 use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, StudySummary};
 use temper_train::training::{Ended, TrainingResult};
 
@@ -29,6 +29,7 @@ pub(super) fn run(
     source: &str,
     output: &Path,
     data_dir: Option<&Path>,
+    device: &Device,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<()> {
@@ -47,7 +48,7 @@ pub(super) fn run(
     }
     stop_on_ctrl_c("stopping after the steps in flight");
     let chips = Chips::new(&study);
-    let ended = study.run(output, &device::cpu(), &chips);
+    let ended = study.run(output, device, &chips);
     chips.finish();
     let ended = ended?;
     if let Some(found) = Found::read(&study, output)? {

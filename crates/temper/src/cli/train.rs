@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use temper_train::device;
+use clap::Args;
+use temper_train::device::Device;
 use temper_train::recipe::RecipeSpec;
 use temper_train::training::{Ended, Folder, Prepared, Training, TrainingResult};
 
 use super::data_dir::{DATA_DIR_HELP, resolve_data_dir};
+use super::device::DeviceArgs;
 use super::{Threads, print_json};
 use crate::exit::StoppedTraining;
 use crate::output::table::Table;
@@ -45,9 +46,8 @@ pub(crate) struct TrainArgs {
     /// Go on from the folder's checkpoint
     #[arg(long)]
     resume: bool,
-    /// Where to compute
-    #[arg(long, default_value = "cpu")]
-    device: DeviceArg,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[arg(long, value_name = "DIR", help = DATA_DIR_HELP)]
     data_dir: Option<PathBuf>,
     /// Print JSON instead of text
@@ -57,14 +57,6 @@ pub(crate) struct TrainArgs {
     threads: Threads,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DeviceArg {
-    /// The processor
-    Cpu,
-    /// The first graphics processor; needs a build with the feature `gpu`
-    Gpu,
-}
-
 pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let text = fs::read_to_string(&args.recipe)
         .with_context(|| format!("cannot read the recipe {}", args.recipe.display()))?;
@@ -72,10 +64,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
     let recipe = RecipeSpec::parse(&text).with_context(in_file)?;
     let base = args.recipe.parent().unwrap_or_else(|| "".as_ref());
     let data_dir = resolve_data_dir(args.data_dir.as_deref())?;
-    let device = match args.device {
-        DeviceArg::Cpu => device::cpu(),
-        DeviceArg::Gpu => device::gpu()?,
-    };
+    let device = args.device.open()?;
     let prepared = Prepared::new(recipe, base, &data_dir).with_context(in_file)?;
     for warning in prepared.warnings() {
         eprintln!("warning: {warning}");
@@ -93,11 +82,7 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
 }
 
 /// Trains, or goes on training, to the end.
-pub(crate) fn train(
-    prepared: &Prepared,
-    folder: &Folder,
-    device: &temper_train::device::Device,
-) -> Result<TrainingResult> {
+pub(crate) fn train(prepared: &Prepared, folder: &Folder, device: &Device) -> Result<TrainingResult> {
     let mut training = Training::new(prepared, device)?;
     if folder.has_checkpoint() {
         training.resume(folder)?;
