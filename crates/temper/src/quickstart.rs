@@ -16,6 +16,7 @@ use temper_train::recipe::RecipeSpec;
 use temper_train::training::{Folder, Prepared};
 
 use crate::cli::campaign::run::run_campaign;
+use crate::cli::report::REPORT;
 use crate::cli::train::train;
 use crate::output::export::TrialColumns;
 use crate::output::summary::CampaignReport;
@@ -26,6 +27,8 @@ const RECIPE: &str = include_str!("../assets/quickstart-recipe.toml");
 /// Where its training goes, and the network after its last epoch, as the specification names it.
 const TRAINING: &str = "training";
 const MODEL_FILE: &str = "training/last.safetensors";
+/// Folder of the records, in the results' folder.
+const CAMPAIGN: &str = "campaign";
 /// What is done to it.
 const SPEC: &str = include_str!("../assets/quickstart.toml");
 
@@ -47,7 +50,7 @@ pub(crate) fn run(output: &Path, device: &Device, out: &mut dyn Write) -> Result
         &output.join(MODEL_FILE),
         Shard::WHOLE,
         &RunOptions::default(),
-        &output.join("campaign"),
+        &output.join(CAMPAIGN),
     )?;
     let report = CampaignReport::new(&dir, None)?;
     report.print(false, out)?;
@@ -65,6 +68,7 @@ pub(crate) fn run(output: &Path, device: &Device, out: &mut dyn Write) -> Result
         write_atomically(&output.join(name), content)
             .with_context(|| format!("cannot write {name} in {}", output.display()))?;
     }
+    temper_report::write(&temper_report::read(&output.join(CAMPAIGN))?, &output.join(REPORT))?;
     // The same by hand, to be changed and run again; what the user has made of it stays.
     for (name, content) in [("recipe.toml", RECIPE), ("campaign.toml", SPEC)] {
         let path = output.join(name);
@@ -74,7 +78,8 @@ pub(crate) fn run(output: &Path, device: &Device, out: &mut dyn Write) -> Result
     }
     let shown = output.display();
     eprintln!("\n{:.1} s. In {shown}:", began.elapsed().as_secs_f64());
-    eprintln!("  accuracy.svg              the curve");
+    eprintln!("  report/report.html        the report: open it in a browser");
+    eprintln!("  accuracy.svg              its curve");
     eprintln!("  trials.csv, trials.json   every trial");
     eprintln!(
         "  recipe.toml               the training: change it, and run `temper train {shown}/recipe.toml -o DIR`"

@@ -8,7 +8,7 @@ mod eval;
 mod model;
 mod model_import;
 pub(crate) mod preset;
-mod report;
+pub(crate) mod report;
 mod study;
 pub(crate) mod train;
 

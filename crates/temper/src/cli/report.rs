@@ -10,7 +10,7 @@ use temper_report::{read, write};
 use super::print_json;
 
 /// The folder of a report in the directory it is about.
-pub(super) const REPORT: &str = "report";
+pub(crate) const REPORT: &str = "report";
 
 /// Arguments of `temper report`.
 #[derive(Debug, Args)]
