@@ -197,6 +197,7 @@ const WHOLE: f32 = 8_388_608.0;
 
 /// The next lower whole number of `x` ≥ 0, in a form that becomes vector instructions on every processor.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
 pub(crate) fn floor(x: f32) -> f32 {
     if x < WHOLE { x as i32 as f32 } else { x }
 }

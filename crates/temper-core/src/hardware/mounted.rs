@@ -33,8 +33,8 @@ pub struct Mounted {
 
 #[derive(Debug, Clone)]
 enum Product {
-    SandwichRam(Binary),
-    Crossbar(ProgrammedCrossbar),
+    SandwichRam(Box<Binary>),
+    Crossbar(Box<ProgrammedCrossbar>),
 }
 
 /// A layer's weights as gradients see them that go through a device's arithmetic.
@@ -87,9 +87,11 @@ impl Mounted {
                 let features = memory.tensor(inputs.inputs).codec().signed_grids();
                 let features = features.expect("unsigned integers are small integers")[0];
                 let adders = Adders::new(array.clone(), weights);
-                Product::SandwichRam(Binary::new(adders, weights, &grids, features))
+                Product::SandwichRam(Box::new(Binary::new(adders, weights, &grids, features)))
             }
-            Array::Crossbar(array) => Product::Crossbar(ProgrammedCrossbar::new(array.clone(), weights)),
+            Array::Crossbar(array) => {
+                Product::Crossbar(Box::new(ProgrammedCrossbar::new(array.clone(), weights)))
+            }
         };
         let windows = match network.convolution(node) {
             Some(shape) => Windows::of_convolution(&shape),

@@ -165,7 +165,9 @@ impl ProgrammedCrossbar {
                 let range = if range == 0.0 { 1.0 } else { range };
                 ranges.push(range);
                 if let Some(codes) = codes {
-                    own.iter_mut().for_each(|input| *input = code(*input, range, codes).clamp(-codes, codes));
+                    for input in own {
+                        *input = code(*input, range, codes).clamp(-codes, codes);
+                    }
                 }
             }
         }
