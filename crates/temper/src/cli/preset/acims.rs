@@ -76,8 +76,8 @@ struct Extent {
     chips: u32,
     epochs: u32,
     retraining: u32,
-    /// Training images, if not all.
-    images: Option<u32>,
+    /// Training and test images, if not all.
+    images: Option<[u32; 2]>,
     /// Whether networks are an eighth as wide.
     narrow: bool,
 }
@@ -86,11 +86,23 @@ const FULL: Extent =
     Extent { suffix: "", chips: 5, epochs: 300, retraining: 100, images: None, narrow: false };
 
 /// LeNet is small as it is.
-const SMALL_LENET: Extent =
-    Extent { suffix: "-small", chips: 5, epochs: 30, retraining: 10, images: Some(20_000), narrow: false };
+const SMALL_LENET: Extent = Extent {
+    suffix: "-small",
+    chips: 5,
+    epochs: 30,
+    retraining: 10,
+    images: Some([20_000, 10_000]),
+    narrow: false,
+};
 
-const SMALL: Extent =
-    Extent { suffix: "-small", chips: 3, epochs: 10, retraining: 10, images: Some(10_000), narrow: true };
+const SMALL: Extent = Extent {
+    suffix: "-small",
+    chips: 3,
+    epochs: 10,
+    retraining: 10,
+    images: Some([5_000, 2_000]),
+    narrow: true,
+};
 
 /// All of them, table by table.
 pub(super) fn presets() -> impl Iterator<Item = Preset> {
@@ -109,8 +121,8 @@ fn preset(table: &Table, row: &Row, extent: &Extent) -> Preset {
     };
     let reduced = match (extent.images, extent.narrow) {
         (None, _) => String::new(),
-        (Some(images), false) => format!(" (reduced: {images} images)"),
-        (Some(images), true) => format!(" (reduced: {images} images, an eighth of the width)"),
+        (Some([images, _]), false) => format!(" (reduced: {images} images)"),
+        (Some([images, _]), true) => format!(" (reduced: {images} images, an eighth of the width)"),
     };
     let text = [
         ("@TABLE@", table.number.to_owned()),
@@ -125,7 +137,12 @@ fn preset(table: &Table, row: &Row, extent: &Extent) -> Preset {
         ("@RETRAINING@", extent.retraining.to_string()),
         ("@AUGMENTATION@", table.augmentation.to_owned()),
         ("@SET@", table.set.to_owned()),
-        ("@LIMIT@", extent.images.map_or(String::new(), |images| format!("train_limit = {images}\n"))),
+        (
+            "@LIMIT@",
+            extent.images.map_or(String::new(), |[train, test]| {
+                format!("train_limit = {train}\ntest_limit = {test}\n")
+            }),
+        ),
         ("@ARCHITECTURE@", architecture(row.network, extent.narrow)),
     ]
     .iter()
