@@ -1,5 +1,7 @@
 //! Vectors of one instruction set, with the few operations that the kernels need.
 
+use crate::integer::{INTEGERS_FROM, round_ties_even};
+
 #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
 /// An instruction set's vectors. All functions are inlined into one that enables the instruction set.
 pub(crate) trait Simd: Copy {
@@ -130,7 +132,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn nearest(x: [f32; 8]) -> [f32; 8] {
-        x.map(nearest)
+        x.map(round_ties_even)
     }
 
     #[inline(always)]
@@ -192,20 +194,11 @@ impl Simd for Portable {
     }
 }
 
-/// From here on every `f32` is a whole number, and steps of one are the finest below.
-const WHOLE: f32 = 8_388_608.0;
-
 /// The next lower whole number of `x` ≥ 0, in a form that becomes vector instructions on every processor.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
 pub(crate) fn floor(x: f32) -> f32 {
-    if x < WHOLE { x as i32 as f32 } else { x }
-}
-
-/// The nearest whole number of `x` ≥ 0, of two the even one.
-#[inline(always)]
-pub(crate) fn nearest(x: f32) -> f32 {
-    if x < WHOLE { (x + WHOLE) - WHOLE } else { x }
+    if x < INTEGERS_FROM { x as i32 as f32 } else { x }
 }
 
 #[cfg(test)]
@@ -217,7 +210,7 @@ mod tests {
         let bits = (0..f32::INFINITY.to_bits()).step_by(10_007);
         for x in bits.map(f32::from_bits).chain([0.5, 1.5, 2.5, 8_388_607.5, 4_194_304.5]) {
             assert_eq!(floor(x), x.floor(), "{x}");
-            assert_eq!(nearest(x), x.round_ties_even(), "{x}");
+            assert_eq!(round_ties_even(x), x.round_ties_even(), "{x}");
         }
     }
 }

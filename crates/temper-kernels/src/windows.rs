@@ -115,9 +115,10 @@ impl Windows {
         let [_, height, width] = planes.shape().input;
         let per_image = channels * height * width;
         placed.resize(images.len() / per_image * self.len, 0.0);
+        let isa = Isa::detect();
         for (input, output) in images.chunks_exact(per_image).zip(placed.chunks_exact_mut(self.len)) {
             let regions = std::slice::from_ref(image);
-            Isa::detect().run(Fill { planes, regions, channels: 0..*channels, input, output });
+            isa.run(Fill { planes, regions, channels: 0..*channels, input, output });
         }
     }
 }

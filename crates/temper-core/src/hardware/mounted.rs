@@ -113,7 +113,7 @@ impl Mounted {
         streams: &mut [R],
         scratch: &mut HardwareScratch,
     ) -> u64 {
-        let [of_input, of_output] = [inputs.len() / images, outputs.len() / images];
+        let [of_input, of_output] = [inputs, &*outputs].map(|values| values.len() / images.max(1));
         let together = (POSITIONS_TOGETHER / self.windows.positions()).max(1);
         let mut beyond = 0;
         for first in (0..images).step_by(together) {

@@ -3,7 +3,7 @@
 use crate::isa::Isa;
 
 /// Below this, an `f32` can have a fraction: 2²³.
-const INTEGERS_FROM: f32 = 8_388_608.0;
+pub(crate) const INTEGERS_FROM: f32 = 8_388_608.0;
 
 /// The nearest integer, ties to even: [`f32::round_ties_even`], which is a call for every value on an x86-64 without SSE 4.1, in a
 /// form that is compiled to vector instructions everywhere. Adding 2²³ leaves no bit for a fraction.

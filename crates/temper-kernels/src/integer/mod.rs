@@ -19,6 +19,7 @@ mod weights;
 
 use crate::epilogue::Epilogue;
 
+pub(crate) use grid::INTEGERS_FROM;
 pub use grid::{round_ties_even, round_to_steps};
 pub use isa::IntegerIsa;
 pub use weights::{IntegerWeights, SumError, check_sum};

@@ -2,9 +2,10 @@
 
 mod tile;
 
+use crate::integer::round_ties_even;
 use crate::isa::Isa;
 use crate::pack::PackedWeights;
-use crate::simd::{floor, nearest};
+use crate::simd::floor;
 use crate::windows::Windows;
 
 /// How the width of a pulse, at least 0, is rounded.
@@ -23,7 +24,7 @@ impl WidthRounding {
     pub fn apply(self, width: f32) -> f32 {
         match self {
             Self::Floor => floor(width),
-            Self::Nearest => nearest(width),
+            Self::Nearest => round_ties_even(width),
             Self::None => width,
         }
     }

@@ -73,6 +73,8 @@ impl Adders {
         streams: &mut [R],
         buffers: &mut AdderBuffers,
     ) -> u64 {
+        let images = features.len() / windows.placed_len();
+        assert!(streams.is_empty() || streams.len() == images, "streams must be one for each image");
         let step = self.array.spec.feature_step as f32;
         if step > 1.0 {
             for feature in features.iter_mut() {
