@@ -29,8 +29,7 @@ const fn row(
 /// A table, and the images it is about.
 struct Table {
     number: &'static str,
-    /// As presets are called after it.
-    name: &'static str,
+    /// The data set's name, after which presets are called.
     set: &'static str,
     data: &'static str,
     /// Digits are not mirrored.
@@ -41,7 +40,6 @@ struct Table {
 const TABLES: [Table; 2] = [
     Table {
         number: "3",
-        name: "svhn",
         set: "svhn",
         data: "SVHN",
         augmentation: "{ random_crop_padding = 4 }",
@@ -55,7 +53,6 @@ const TABLES: [Table; 2] = [
     },
     Table {
         number: "4",
-        name: "cifar-10",
         set: "cifar-10",
         data: "CIFAR-10",
         augmentation: "{ random_crop_padding = 4, horizontal_flip = 0.5 }",
@@ -119,11 +116,10 @@ fn preset(table: &Table, row: &Row, extent: &Extent) -> Preset {
         "lenet" => "LeNet".to_owned(),
         name => name.replace("vgg", "VGG").replace("resnet", "ResNet"),
     };
-    let reduced = match (extent.images, extent.narrow) {
-        (None, _) => String::new(),
-        (Some([images, _]), false) => format!(" (reduced: {images} images)"),
-        (Some([images, _]), true) => format!(" (reduced: {images} images, an eighth of the width)"),
-    };
+    let reduced = extent.images.map_or(String::new(), |[images, _]| {
+        let width = if extent.narrow { ", width / 8" } else { "" };
+        format!(" (reduced: {images} images, {}+{} epochs{width})", extent.epochs, extent.retraining)
+    });
     let text = [
         ("@TABLE@", table.number.to_owned()),
         ("@NETWORK@", network),
@@ -147,7 +143,7 @@ fn preset(table: &Table, row: &Row, extent: &Extent) -> Preset {
     ]
     .iter()
     .fold(TEMPLATE.to_owned(), |text, (token, value)| text.replace(token, value));
-    let name = format!("acims-{}-{}{}", table.name, row.network, extent.suffix);
+    let name = format!("acims-{}-{}{}", table.set, row.network, extent.suffix);
     Preset { name: name.into(), kind: PresetKind::Study, text: text.into() }
 }
 
