@@ -22,6 +22,7 @@ pub mod data;
 pub mod execution;
 pub mod fault;
 pub mod hardware;
+mod hash;
 pub mod memory;
 pub mod network;
 pub mod number;
@@ -29,4 +30,5 @@ pub mod statistics;
 mod tensor;
 
 pub use atomic::write_atomically;
+pub use hash::ContentHash;
 pub use tensor::{Tensor, TensorError};

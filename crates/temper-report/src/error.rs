@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use temper_core::analysis::AnalysisError;
 use temper_core::campaign::StoreError;
 use temper_core::statistics::StatisticsError;
+use temper_train::experiment::DirectoryError;
 use temper_train::recipe::RecipeError;
 use temper_train::study::StudyError;
 use temper_train::training::TrainError;
@@ -16,7 +17,7 @@ use thiserror::Error;
 pub enum ReportError {
     /// A folder of nothing that can be reported.
     #[error(
-        "{path} holds nothing to report: expected campaign.json (a campaign), recipe.toml (a training) or study.toml (a study) in it{hint}",
+        "{path} holds nothing to report: expected experiment.json (an experiment), campaign.json (a campaign), recipe.toml (a training) or study.toml (a study) in it{hint}",
         path = path.display()
     )]
     Nothing {
@@ -71,6 +72,9 @@ pub enum ReportError {
         /// How many there are.
         conditions: usize,
     },
+    /// An experiment's directory.
+    #[error(transparent)]
+    Experiment(#[from] DirectoryError),
     /// A campaign's directory.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,7 +2,7 @@
 //!
 //! Data flows one way, through plain data in the middle:
 //!
-//! - [`read`] finds out what a directory holds (a campaign, a training or a study) and makes a [`Report`] of it: sections of text, tables
+//! - [`read`] finds out what a directory holds (an experiment, a campaign, a training or a study) and makes a [`Report`] of it: sections of text, tables
 //!   and figures, with neither pixels nor HTML in it. Nothing here runs a network;
 //! - [`draw`] draws a [`Figure`]'s [`Chart`] as SVG;
 //! - [`page`] makes one HTML page of a report, which needs no other file and no network;
@@ -29,6 +29,9 @@ pub use figure::{Width, draw};
 pub use html::page;
 pub use number::Format;
 pub use report::{Block, Code, Figure, KeyFigure, Report, Section, Text, Tone};
-pub use source::campaign::accuracy_curve;
-pub use source::read;
+pub use source::experiment::{
+    CampaignOutcome, ExperimentSummary, Gain, TrainingOutcome, VariantSummary, WorstCondition,
+    experiment_summary,
+};
+pub use source::{DirectoryKind, read};
 pub use table::{Cell, Column, Table};

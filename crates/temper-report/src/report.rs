@@ -20,7 +20,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
     /// Its name in links: lower-case letters, digits and hyphens; unique.
-    pub id: &'static str,
+    pub id: String,
     /// Its heading.
     pub title: String,
     /// What it holds, from top to bottom.

@@ -2,6 +2,7 @@
 //!
 //! - [`recipe`]: a [`RecipeSpec`](recipe::RecipeSpec) is a training as the user writes it.
 //! - [`training`]: a run: epochs, records, checkpoints, and what became of it.
+//! - [`experiment`]: many trainings and campaigns on what they train, from one file.
 //! - [`study`]: a network trained, put on chips of analog hardware, and repaired on each of them.
 //! - [`stored`]: the network as a phase stores and strikes it, in the code words of `temper-core`.
 //! - [`differentiable`]: a network as a differentiable function of its parameters, on Burn.
@@ -12,6 +13,7 @@ mod augmentation;
 mod batches;
 pub mod device;
 pub mod differentiable;
+pub mod experiment;
 mod field;
 mod initialise;
 pub mod optimizer;

@@ -17,14 +17,18 @@ pub(crate) const INCOMPLETE: u8 = 4;
 /// The command did its work, and a limit is not met.
 pub(crate) const NOT_MET: u8 = 5;
 
+/// Parts of an experiment failed; all others are done.
+pub(crate) const PARTLY_FAILED: u8 = 6;
+
 /// What the codes mean, for `--help`.
 pub(crate) const HELP: &str = "Exit codes:
   0  done
   1  a bug in temper
   2  usage: unknown command, option or value
   3  bad input or data
-  4  incomplete: a campaign or a training is stopped before its end; running it again goes on
-  5  a threshold is not met";
+  4  incomplete: a campaign, a training or an experiment is stopped before its end; running it again goes on
+  5  a threshold is not met
+  6  parts of an experiment failed; all others are done";
 
 /// A command was stopped before its end.
 #[derive(Debug, Error)]
@@ -50,6 +54,19 @@ pub(crate) struct StoppedTraining {
 #[derive(Debug, Error)]
 #[error("stopped before the end; the same command goes on from there")]
 pub(crate) struct StoppedStudy;
+
+/// An experiment was stopped before its end.
+#[derive(Debug, Error)]
+#[error("stopped before the end; the same command goes on from there")]
+pub(crate) struct StoppedExperiment;
+
+/// Parts of an experiment failed.
+#[derive(Debug, Error)]
+#[error("{failed} parts of the experiment failed, as told above and in its report; all others are done")]
+pub(crate) struct PartlyFailed {
+    /// Variants that make no sense, and trainings and campaigns that failed.
+    pub(crate) failed: usize,
+}
 
 /// A campaign is not complete, and a verdict on part of it was not asked for.
 #[derive(Debug, Error)]
@@ -101,11 +118,14 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     let is_incomplete = error.is::<Incomplete>()
         || error.is::<Unfinished>()
         || error.is::<StoppedTraining>()
-        || error.is::<StoppedStudy>();
+        || error.is::<StoppedStudy>()
+        || error.is::<StoppedExperiment>();
     let code = if is_incomplete {
         INCOMPLETE
     } else if error.is::<NotMet>() {
         NOT_MET
+    } else if error.is::<PartlyFailed>() {
+        PARTLY_FAILED
     } else if matches!(error.downcast_ref(), Some(RunError::Mismatch(_))) {
         BUG
     } else {

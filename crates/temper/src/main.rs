@@ -2,6 +2,7 @@
 
 mod cli;
 mod exit;
+mod experiment;
 mod fetch;
 mod output;
 mod progress;

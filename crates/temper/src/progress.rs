@@ -1,9 +1,10 @@
 //! Progress on a terminal, silence elsewhere; Ctrl-C.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use temper_core::campaign::Observer;
 use temper_train::recipe::PhaseSpec;
 use temper_train::study::{Study, StudyCondition, StudyObserver, StudyRecord};
@@ -13,6 +14,14 @@ use crate::output::table::grouped;
 
 /// Set by the first Ctrl-C.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
+
+/// All bars: there is one terminal, and several trainings and campaigns may run at a time.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// A line on standard error, above all bars.
+pub(crate) fn say(line: &str) {
+    BARS.suspend(|| eprintln!("{line}"));
+}
 
 /// From now on Ctrl-C asks the running command to stop at its next safe point; a second one ends the process at once.
 /// `meanwhile` says what happens first.
@@ -41,7 +50,7 @@ impl Inferences {
         };
         let style =
             ProgressStyle::with_template(template).expect("the template is sound").with_key("rate", rate);
-        let bar = ProgressBar::new(total).with_style(style).with_message(what);
+        let bar = BARS.add(ProgressBar::new(total).with_style(style).with_message(what));
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
@@ -75,7 +84,7 @@ impl Epochs {
     pub(crate) fn new(all: usize, images: usize) -> Self {
         let template = "{msg} {wide_bar} {percent}% {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is sound");
-        Self { bar: ProgressBar::new(images as u64).with_style(style), all }
+        Self { bar: BARS.add(ProgressBar::new(images as u64).with_style(style)), all }
     }
 
     /// Takes the bar off the screen.
@@ -86,7 +95,7 @@ impl Epochs {
 
 impl temper_train::training::Observer for Epochs {
     fn phase(&self, number: usize, spec: &PhaseSpec) {
-        self.bar.suspend(|| eprintln!("{}: {} epochs", spec.title(number), spec.epochs));
+        say(&format!("{}: {} epochs", spec.title(number), spec.epochs));
     }
 
     fn batch(&self, epoch: usize, images: usize, loss: f64, accuracy: f64) {
@@ -99,12 +108,10 @@ impl temper_train::training::Observer for Epochs {
             .validation_accuracy
             .map_or(String::new(), |accuracy| format!("  validation {accuracy:.4}"));
         let EpochRecord { epoch, lr, train_loss, train_accuracy, test_accuracy, seconds, .. } = record;
-        self.bar.suspend(|| {
-            eprintln!(
-                "epoch {epoch:>3}  lr {lr:<8.3e}  loss {train_loss:.4}  train {train_accuracy:.4}{validation}  \
-                 test {test_accuracy:.4}  {seconds:.1} s"
-            );
-        });
+        say(&format!(
+            "epoch {epoch:>3}  lr {lr:<8.3e}  loss {train_loss:.4}  train {train_accuracy:.4}{validation}  \
+             test {test_accuracy:.4}  {seconds:.1} s"
+        ));
         self.bar.reset();
     }
 
@@ -125,7 +132,8 @@ impl Chips {
         let golden = Epochs::new(study.spec().golden.epochs(), study.golden().train.len());
         let template = "{msg} {wide_bar} {pos}/{len} epochs, {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is sound");
-        let bar = ProgressBar::new(study.epochs() as u64).with_style(style).with_message("on chips");
+        let bar =
+            BARS.add(ProgressBar::new(study.epochs() as u64).with_style(style).with_message("on chips"));
         Self { golden, bar }
     }
 
@@ -150,7 +158,7 @@ impl StudyObserver for Chips {
         self.golden.finish();
         let StudyRecord { chip, repair, accuracy, .. } = record;
         let label = &condition.label;
-        self.bar.suspend(|| eprintln!("chip {chip:>3}  {repair:<22}  accuracy {accuracy:.4}  {label}"));
+        say(&format!("chip {chip:>3}  {repair:<22}  accuracy {accuracy:.4}  {label}"));
     }
 
     fn is_cancelled(&self) -> bool {

@@ -1,13 +1,13 @@
 //! What makes two campaigns the same.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::arithmetic::Arithmetic;
 use super::spec::CampaignSpec;
 use super::store::FORMAT_VERSION;
 use crate::data::{Dataset, Preprocessing};
 use crate::fault::FaultSpec;
+use crate::hash::ContentHash;
 use crate::network::{GraphDescription, Network};
 
 /// Hashes (SHA-256, the first 16 hexadecimal digits) of all that results depend on.
@@ -39,16 +39,18 @@ impl Identity {
         // Of float arithmetic and no hardware nothing is added: campaigns from before there was another keep their hash.
         let arithmetic = (spec.arithmetic != Arithmetic::Float).then(|| json(&spec.arithmetic));
         let hardware = (!spec.hardware.is_empty()).then(|| json(&spec.hardware));
-        let spec = hash([json(&parts)].iter().chain(&arithmetic).chain(&hardware).map(Vec::as_slice));
+        let spec =
+            ContentHash::of([json(&parts)].iter().chain(&arithmetic).chain(&hardware).map(Vec::as_slice));
         let network = hash_network(network, preprocessing);
-        let data: Vec<String> = std::iter::once(data).chain(calibration).map(hash_data).collect();
+        let data: Vec<String> = std::iter::once(data).chain(calibration).map(Dataset::content_hash).collect();
         let data = if let [images] = data.as_slice() {
             images.clone()
         } else {
-            hash(data.iter().map(String::as_bytes))
+            ContentHash::of(data.iter().map(String::as_bytes))
         };
         let version = FORMAT_VERSION.to_string();
-        let campaign = hash([version.as_bytes(), spec.as_bytes(), network.as_bytes(), data.as_bytes()]);
+        let campaign =
+            ContentHash::of([version.as_bytes(), spec.as_bytes(), network.as_bytes(), data.as_bytes()]);
         Self { campaign, spec, network, data }
     }
 
@@ -69,44 +71,14 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data is always JSON")
 }
 
-/// Hash of several parts, each preceded by its length, so that no two lists of parts look alike.
-fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        add(&mut hasher, part);
-    }
-    short(hasher)
-}
-
-fn add(hasher: &mut Sha256, part: &[u8]) {
-    hasher.update((part.len() as u64).to_le_bytes());
-    hasher.update(part);
-}
-
-fn short(hasher: Sha256) -> String {
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize()[..8]);
-    format!("{:016x}", u64::from_be_bytes(first))
-}
-
 fn hash_network(network: &Network, preprocessing: &Preprocessing) -> String {
-    let mut hasher = Sha256::new();
-    add(&mut hasher, &json(&GraphDescription::from(network)));
-    add(&mut hasher, &json(preprocessing));
+    let mut hash = ContentHash::default();
+    hash.add(&json(&GraphDescription::from(network)));
+    hash.add(&json(preprocessing));
     for (path, tensor) in network.tensors() {
-        add(&mut hasher, path.as_bytes());
+        hash.add(path.as_bytes());
         let bytes: Vec<u8> = tensor.data().iter().flat_map(|value| value.to_le_bytes()).collect();
-        add(&mut hasher, &bytes);
+        hash.add(&bytes);
     }
-    short(hasher)
-}
-
-fn hash_data(data: &Dataset) -> String {
-    let mut hasher = Sha256::new();
-    add(&mut hasher, &json(&(data.shape(), data.pixel_max())));
-    add(&mut hasher, data.labels());
-    for index in 0..data.len() {
-        hasher.update(data.image(index));
-    }
-    short(hasher)
+    hash.finish()
 }

@@ -162,16 +162,28 @@ impl CampaignSpec {
     /// # Errors
     /// When the text is not such a specification, or an amount of anything is zero. The message shows the place.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let spec: Self = toml::from_str(text).map_err(Box::new)?;
-        if let Some(i) = spec.faults.iter().position(|fault| fault.list.is_some() && fault.listed.is_some()) {
+        toml::from_str::<Self>(text).map_err(Box::new)?.checked()
+    }
+
+    /// The same of a table that was put together otherwise.
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn from_table(table: toml::Table) -> Result<Self, SpecError> {
+        table.try_into::<Self>().map_err(Box::new)?.checked()
+    }
+
+    /// Checks what a user wrote.
+    fn checked(self) -> Result<Self, SpecError> {
+        if let Some(i) = self.faults.iter().position(|fault| fault.list.is_some() && fault.listed.is_some()) {
             let number = (i + 1).to_string();
             return Err(SpecError::value(
                 &["fault", &number, "listed"],
                 "the faults are in a file already; leave list or listed out",
             ));
         }
-        spec.check()?;
-        Ok(spec)
+        self.check()?;
+        Ok(self)
     }
 
     /// Checks what can be checked without a network.

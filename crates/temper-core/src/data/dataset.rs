@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::hash::ContentHash;
+
 /// Which part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,6 +161,19 @@ impl Dataset {
     pub fn image(&self, index: usize) -> &[u8] {
         let size = self.images.len() / self.labels.len();
         &self.images[index * size..][..size]
+    }
+
+    /// A hash of what it holds: images, labels and the pixels' largest value. Names and splits do not matter.
+    pub fn content_hash(&self) -> String {
+        let mut hash = ContentHash::default();
+        let header =
+            serde_json::to_vec(&(self.shape(), self.pixel_max())).expect("plain data is always JSON");
+        hash.add(&header);
+        hash.add(self.labels());
+        for index in 0..self.len() {
+            hash.add_bytes(self.image(index));
+        }
+        hash.finish()
     }
 
     /// All labels.

@@ -39,7 +39,7 @@ pub(super) fn draw(chart: &Dots, width: Width, label: &str) -> Result<String, St
         if let Some((value, _)) = &chart.reference
             && let Some(x) = plane.across(*value)
         {
-            canvas.dashed([(x, edges.top), (x, edges.bottom)], palette::REFERENCE, 1.5, DASH);
+            canvas.dashed([(x, edges.top), (x, edges.bottom)], palette::MUTED, 1.5, DASH);
         }
         let names = chart.rows.iter().map(|row| (row.group.as_str(), row.label.as_str()));
         rows.draw(canvas, (edges.top + 3.0, edges.right), names, |canvas, i, middle| {
@@ -63,7 +63,7 @@ fn entries(chart: &Dots, swarm: bool) -> Vec<(Sign, String)> {
         }
     }
     if let Some((_, what)) = &chart.reference {
-        entries.push((Sign::Line(palette::REFERENCE, Some(DASH)), what.clone()));
+        entries.push((Sign::Line(palette::MUTED, Some(DASH)), what.clone()));
     }
     entries
 }

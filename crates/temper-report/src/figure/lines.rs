@@ -32,11 +32,11 @@ pub(super) fn draw(chart: &Lines, width: Width, label: &str) -> Result<String, S
         if let Some((value, _)) = &chart.reference
             && let Some((_, y)) = plane.place(xs(chart).first().copied().unwrap_or(1.0), *value)
         {
-            canvas.dashed([(edges.left, y), (edges.right, y)], palette::REFERENCE, 1.5, DASH);
+            canvas.dashed([(edges.left, y), (edges.right, y)], palette::MUTED, 1.5, DASH);
         }
         if chart.lines.len() <= MOST_BANDS {
             for (i, line) in chart.lines.iter().enumerate() {
-                draw_band(line, &plane, canvas, color(i, chart));
+                draw_band(line, &plane, canvas, color(i));
             }
         }
         for (i, line) in chart.lines.iter().enumerate() {
@@ -45,20 +45,14 @@ pub(super) fn draw(chart: &Lines, width: Width, label: &str) -> Result<String, S
     })
 }
 
-/// The colour of a line: what it is compared with has its own.
-fn color(number: usize, chart: &Lines) -> RGBColor {
-    let colors = palette::SERIES;
-    let free: Vec<RGBColor> = colors
-        .into_iter()
-        .filter(|color| chart.reference.is_none() || *color != palette::REFERENCE)
-        .collect();
-    free[number % free.len()]
+/// The colour of a line.
+fn color(number: usize) -> RGBColor {
+    palette::SERIES[number % palette::SERIES.len()]
 }
 
 /// The dash of a line: when the colours are used up.
-fn dash(number: usize, chart: &Lines) -> Option<(f64, f64)> {
-    let colors = palette::SERIES.len() - usize::from(chart.reference.is_some());
-    [None, Some((8.0, 4.0)), Some((2.5, 3.5))][(number / colors).min(2)]
+fn dash(number: usize) -> Option<(f64, f64)> {
+    [None, Some((8.0, 4.0)), Some((2.5, 3.5))][(number / palette::SERIES.len()).min(2)]
 }
 
 fn xs(chart: &Lines) -> Vec<f64> {
@@ -80,7 +74,7 @@ fn ys(chart: &Lines) -> Vec<f64> {
 fn entries(chart: &Lines) -> Vec<(Sign, String)> {
     let mut entries: Vec<(Sign, String)> = Vec::new();
     for (i, line) in chart.lines.iter().enumerate().filter(|(_, line)| !line.label.is_empty()) {
-        entries.push((Sign::Line(color(i, chart), dash(i, chart)), line.label.clone()));
+        entries.push((Sign::Line(color(i), dash(i)), line.label.clone()));
     }
     if chart.lines.len() <= MOST_BANDS {
         let first = chart
@@ -89,14 +83,14 @@ fn entries(chart: &Lines) -> Vec<(Sign, String)> {
             .position(|line| line.band != Band::None && line.points.iter().any(|point| point.band.is_some()));
         if let Some(first) = first {
             let what = match chart.lines[first].band {
-                Band::Range => "range of all chips",
+                Band::Range => "lowest to highest",
                 Band::Interval | Band::None => "confidence interval",
             };
-            entries.push((Sign::Band(color(first, chart)), what.to_owned()));
+            entries.push((Sign::Band(color(first)), what.to_owned()));
         }
     }
     if let Some((_, what)) = &chart.reference {
-        entries.push((Sign::Line(palette::REFERENCE, Some(DASH)), what.clone()));
+        entries.push((Sign::Line(palette::MUTED, Some(DASH)), what.clone()));
     }
     for marker in chart.markers.iter().filter(|marker| !marker.label.is_empty()) {
         let entry = (sign(marker), marker.label.clone());
@@ -135,11 +129,11 @@ fn draw_band(line: &Line, plane: &Plane<'_>, canvas: &mut Canvas<'_>, color: RGB
 }
 
 fn draw_line(line: &Line, number: usize, chart: &Lines, plane: &Plane<'_>, canvas: &mut Canvas<'_>) {
-    let color = color(number, chart);
+    let color = color(number);
     // Where a value is missing the line is broken.
     for piece in line.points.split(|point| plane.place(point.x, point.y).is_none()) {
         let places: Vec<_> = piece.iter().filter_map(|point| plane.place(point.x, point.y)).collect();
-        match dash(number, chart) {
+        match dash(number) {
             _ if places.len() < 2 => {}
             None => canvas.line(places.iter().copied(), color, 2.0),
             Some(dash) => canvas.dashed(places.iter().copied(), color, 2.0, dash),

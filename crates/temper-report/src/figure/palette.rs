@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 /// Text and what is measured.
 pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-/// Text beside the data.
+/// Text beside the data, and what data is compared with.
 pub(super) const MUTED: RGBColor = RGBColor(0x5e, 0x66, 0x70);
 /// Axes.
 pub(super) const AXIS: RGBColor = RGBColor(0x9a, 0xa1, 0xa9);
@@ -23,9 +23,6 @@ pub(super) const SERIES: [RGBColor; 6] = [
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
 ];
-
-/// What something is compared with.
-pub(super) const REFERENCE: RGBColor = SERIES[1];
 
 /// Steps from nothing to most: one hue, so that lightness alone tells them apart.
 pub(super) const STEPS: [RGBColor; 8] = [

@@ -64,7 +64,7 @@ fn navigation(page: &mut String, report: &Report) {
 }
 
 fn put_section(page: &mut String, section: &Section) -> Result<(), ReportError> {
-    let (id, title) = (section.id, escape(&section.title));
+    let (id, title) = (&section.id, escape(&section.title));
     put(
         page,
         format_args!(

@@ -1,13 +1,17 @@
 //! Names of swept fields and their values, for readers.
 
-use temper_core::campaign::{Condition, SweptValue};
+use temper_core::campaign::{Condition, Swept, SweptValue};
 
 use crate::number::Format;
 
 /// Short names of axes: `hardware.1.model.quantiser.sigma` is `quantiser sigma`, where that names no other.
 pub(super) fn axes(conditions: &[Condition]) -> Vec<String> {
-    let full: Vec<&str> =
-        conditions.first().map_or(&[][..], |first| &first.swept).iter().map(|swept| &*swept.axis).collect();
+    axes_of(conditions.first().map_or(&[], |first| &first.swept))
+}
+
+/// The same of the swept fields themselves.
+pub(super) fn axes_of(swept: &[Swept]) -> Vec<String> {
+    let full: Vec<&str> = swept.iter().map(|swept| &*swept.axis).collect();
     let short = |axis: &str| {
         let parts: Vec<&str> = axis.split('.').collect();
         let kept = match parts.as_slice() {
@@ -46,12 +50,20 @@ pub(super) fn number(value: &SweptValue) -> Option<f64> {
     }
 }
 
+/// Swept fields in words.
+pub(super) fn swept(swept: &[Swept], axes: &[String]) -> String {
+    let parts = swept.iter().zip(axes).map(|(swept, axis)| format!("{axis} = {}", value(&swept.value)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// A condition in words, but for the axis left out: `bit error rate = 10⁻⁶, layer = conv1`.
 pub(super) fn condition(condition: &Condition, axes: &[String], without: Option<usize>) -> String {
-    let parts = condition.swept.iter().zip(axes).enumerate().filter(|(i, _)| Some(*i) != without);
-    let parts: Vec<String> =
-        parts.map(|(_, (swept, axis))| format!("{axis} = {}", value(&swept.value))).collect();
-    parts.join(", ")
+    let kept = |i: &usize| Some(*i) != without;
+    let (fields, names): (Vec<Swept>, Vec<String>) = (0..condition.swept.len().min(axes.len()))
+        .filter(kept)
+        .map(|i| (condition.swept[i].clone(), axes[i].clone()))
+        .unzip();
+    swept(&fields, &names)
 }
 
 /// A condition in words but for one axis; where there is one other, by its value alone.

@@ -54,15 +54,6 @@ impl Found {
         Ok(Self { spec, text, conditions, golden, records, summary, histories })
     }
 
-    /// Records that a finished study has: of each condition and chip without a repair and with each; a network retrained on one chip is also
-    /// measured on the next, if there is another.
-    fn expected(&self) -> usize {
-        let chips = self.spec.chips.count as usize;
-        let retrained = self.spec.repairs.iter().any(|repair| repair.repair() == Repair::Retraining);
-        let other = usize::from(retrained && chips > 1);
-        self.conditions.len() * chips * (1 + self.spec.repairs.len() + other)
-    }
-
     fn label<'a>(&self, repair: &'a RepairSummary) -> &'a str {
         if self.conditions.len() > 1 { &repair.label } else { "" }
     }
@@ -71,20 +62,29 @@ impl Found {
 /// Reports a study.
 pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
     let found = Found::read(dir)?;
-    let mut sections = vec![Section { id: "summary", title: "Summary".to_owned(), blocks: summary(&found) }];
+    let mut sections =
+        vec![Section { id: "summary".to_owned(), title: "Summary".to_owned(), blocks: summary(&found) }];
     if let Some(summary) = &found.summary {
         let mut blocks = vec![Block::figure(swarm(&found, summary)?)];
         blocks.extend(recovered(&found, summary).map(Block::figure));
-        sections.push(Section { id: "chips", title: "Chips".to_owned(), blocks });
+        sections.push(Section { id: "chips".to_owned(), title: "Chips".to_owned(), blocks });
     }
     let epochs: Vec<Block> = epochs(&found).into_iter().map(Block::figure).collect();
     if !epochs.is_empty() {
-        sections.push(Section { id: "epochs", title: "Retraining on chips".to_owned(), blocks: epochs });
+        sections.push(Section {
+            id: "epochs".to_owned(),
+            title: "Retraining on chips".to_owned(),
+            blocks: epochs,
+        });
     }
     if let Some(golden) = &found.golden {
         let mut blocks = golden.figures("golden-");
         blocks.extend(golden.phases("golden-"));
-        sections.push(Section { id: "golden", title: "The golden network's training".to_owned(), blocks });
+        sections.push(Section {
+            id: "golden".to_owned(),
+            title: "The golden network's training".to_owned(),
+            blocks,
+        });
     }
     sections.push(method(&found));
     let name = found.golden.as_ref().map_or_else(|| "a network".to_owned(), Trained::name);
@@ -112,7 +112,7 @@ pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
 
 fn summary(found: &Found) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let (recorded, expected) = (found.records.len(), found.expected());
+    let (recorded, expected) = (found.records.len(), found.spec.records(found.conditions.len()));
     if recorded < expected {
         blocks.push(Block::warning(format!(
             "This study is not finished: {recorded} of {} are there ({}). What follows rests on these alone.",

@@ -365,8 +365,8 @@ pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
             ("report by".to_owned(), concat!("temper ", env!("CARGO_PKG_VERSION")).to_owned()),
         ],
         sections: vec![
-            Section { id: "summary", title: "Summary".to_owned(), blocks: summary },
-            Section { id: "epochs", title: "Epochs".to_owned(), blocks: trained.figures("") },
+            Section { id: "summary".to_owned(), title: "Summary".to_owned(), blocks: summary },
+            Section { id: "epochs".to_owned(), title: "Epochs".to_owned(), blocks: trained.figures("") },
             methods(method, "The recipe", trained.recipe_text.clone(), "temper train RECIPE.toml -o DIR"),
         ],
     })

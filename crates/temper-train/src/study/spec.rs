@@ -194,6 +194,15 @@ impl StudySpec {
         Ok(())
     }
 
+    /// Records that a finished study of so many conditions has: of each condition and chip without a repair and with each; a network retrained on
+    /// one chip is also measured on the next, if there is another.
+    pub fn records(&self, conditions: usize) -> usize {
+        let chips = self.chips.count as usize;
+        let retrained = self.repairs.iter().any(|repair| repair.repair() == Repair::Retraining);
+        let other = usize::from(retrained && chips > 1);
+        conditions * chips * (1 + self.repairs.len() + other)
+    }
+
     /// All combinations of the swept values, the last axis fastest.
     ///
     /// # Errors

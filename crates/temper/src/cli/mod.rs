@@ -9,18 +9,19 @@ mod model;
 mod model_import;
 pub(crate) mod preset;
 pub(crate) mod report;
+mod run;
+mod status;
 mod study;
 pub(crate) mod train;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
 
-use crate::{exit, quickstart};
+use crate::exit;
 
 /// Find out how a neural network fails on faulty hardware.
 ///
@@ -45,50 +46,19 @@ enum Command {
     Campaign(campaign::CampaignArgs),
     /// Train a network, with quantisation and faults in the loop if wanted
     Train(train::TrainArgs),
-    /// Make a page, figures and tables of what a campaign, a training or a study has recorded
+    /// Show how far an experiment, a campaign, a training or a study is
+    Status(status::StatusArgs),
+    /// Make a page, figures and tables of what an experiment, a campaign, a training or a study has recorded
     Report(report::ReportArgs),
     /// List and show built-in campaigns and studies, with their sources
     Preset(preset::PresetArgs),
-    /// Run a whole experiment: the quickstart, or a study of chips and repairs
-    Run(RunArgs),
+    /// Run a whole experiment: trainings, campaigns and a report from one file; the quickstart; or a study of chips and repairs
+    Run(run::RunArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
-}
-
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// `quickstart`: a small network learns to read the built-in handwritten digits and is struck by bit flips, no files needed, seconds;
-    /// `preset:NAME`: a built-in study (see `temper preset list`); or a study's file (see docs/study-reference.md)
-    #[arg(value_name = "quickstart | preset:NAME | FILE")]
-    experiment: String,
-    /// Folder for the results; the same experiment in the same folder goes on where it was stopped [default: temper-NAME]
-    #[arg(short, long, value_name = "DIR")]
-    output: Option<PathBuf>,
-    #[arg(long, value_name = "DIR", help = data_dir::DATA_DIR_HELP)]
-    data_dir: Option<PathBuf>,
-    /// Print a study's summary as JSON instead of text
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    device: device::DeviceArgs,
-    #[command(flatten)]
-    threads: Threads,
-}
-
-impl RunArgs {
-    fn run(&self, out: &mut (dyn Write + Send)) -> Result<()> {
-        let name = Path::new(self.experiment.trim_start_matches("preset:")).file_stem().unwrap_or_default();
-        let output = self.output.clone().unwrap_or_else(|| format!("temper-{}", name.display()).into());
-        let device = self.device.open()?;
-        if self.experiment == "quickstart" {
-            return self.threads.install(|| quickstart::run(&output, &device, out))?;
-        }
-        let data_dir = self.data_dir.as_deref();
-        self.threads.install(|| study::run(&self.experiment, &output, data_dir, &device, self.json, out))?
-    }
 }
 
 /// How many threads compute. Results do not depend on it.
@@ -100,6 +70,11 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
+    /// The number.
+    pub(crate) fn count(self) -> usize {
+        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    }
+
     /// Runs `work` on that many threads.
     pub(crate) fn install<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let threads = self.threads.map_or(0, usize::from);
@@ -117,9 +92,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> Result
         Command::Eval(args) => eval::run(args, out),
         Command::Campaign(args) => campaign::run(args, out),
         Command::Train(args) => train::run(args, out),
+        Command::Status(args) => status::run(args, out),
         Command::Report(args) => report::run(args, out),
         Command::Preset(args) => preset::run(args, out),
-        Command::Run(args) => args.run(out),
+        Command::Run(args) => run::run(args, out),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where its output is closed early.
             let mut script = Vec::new();

@@ -15,7 +15,7 @@ pub(crate) const REPORT: &str = "report";
 /// Arguments of `temper report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Folder of a campaign, a training or a study; it need not be complete
+    /// Folder of an experiment, a campaign, a training or a study; it need not be complete
     dir: PathBuf,
     /// Folder for the report; made if absent [default: DIR/report]
     #[arg(short, long, value_name = "OUT")]

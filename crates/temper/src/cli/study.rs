@@ -10,8 +10,6 @@ use temper_train::device::Device;
 use temper_train::study::{Repair, RepairSummary, Study, StudyRecord, StudySpec, StudySummary};
 use temper_train::training::{Ended, TrainingResult};
 
-use super::data_dir::resolve_data_dir;
-use super::preset::{self, PresetKind};
 use super::print_json;
 use super::report::REPORT;
 use crate::exit::StoppedStudy;
@@ -21,28 +19,17 @@ use crate::progress::{Chips, stop_on_ctrl_c};
 /// The confidence level of intervals.
 const CONFIDENCE: f64 = 0.95;
 
-/// What names a built-in study.
-const PRESET: &str = "preset:";
-
-/// Runs the study that `source` names: a file, or `preset:NAME`.
+/// Runs the study that a text describes; `name` stands before errors. Places: the folder that its paths start at, its own, that of data sets.
 pub(super) fn run(
-    source: &str,
-    output: &Path,
-    data_dir: Option<&Path>,
+    name: &str,
+    text: &str,
+    (base, output, data_dir): (&Path, &Path, &Path),
     device: &Device,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let text = match source.strip_prefix(PRESET) {
-        Some(name) => preset::find_kind(name, PresetKind::Study)?.text.into_owned(),
-        None => fs::read_to_string(source).with_context(|| {
-            format!("cannot read the study {source}: expected quickstart, preset:NAME, or a study's file")
-        })?,
-    };
-    let base = Path::new(source).parent().unwrap_or_else(|| "".as_ref());
-    let spec = StudySpec::parse(&text).with_context(|| source.to_owned())?;
-    let data_dir = resolve_data_dir(data_dir)?;
-    let study = Study::new(spec, base, &data_dir).with_context(|| source.to_owned())?;
+    let spec = StudySpec::parse(text).with_context(|| name.to_owned())?;
+    let study = Study::new(spec, base, data_dir).with_context(|| name.to_owned())?;
     for warning in study.warnings() {
         eprintln!("warning: {warning}");
     }

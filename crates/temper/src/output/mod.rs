@@ -1,5 +1,6 @@
 //! What is shown and exported of a campaign's records.
 
+pub(crate) mod experiment;
 pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod summary;

@@ -65,11 +65,6 @@ impl CampaignReport {
         })
     }
 
-    /// The confidence level of its intervals.
-    pub(crate) fn confidence(&self) -> f64 {
-        self.options.confidence
-    }
-
     /// Prints it.
     pub(crate) fn print(&self, json: bool, out: &mut dyn Write) -> Result<()> {
         if json {

@@ -48,6 +48,15 @@ impl fmt::Display for Table {
     }
 }
 
+/// Seconds for readers: `40 s`, `3.5 min`, `2.0 h`.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        ..90.0 => format!("{seconds:.0} s"),
+        ..5400.0 => format!("{:.1} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
 /// A number with a thin gap between groups of three digits: `1 234 567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -16,7 +16,7 @@ const MOST_ROWS: usize = 40;
 
 /// Whether accuracies are shown as they are, or less what the network has without faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum View {
+pub(in crate::source) enum View {
     Accuracy,
     Change,
 }
@@ -37,17 +37,8 @@ pub(super) fn blocks(campaign: &Campaign) -> Vec<Block> {
     figures.into_iter().map(Block::figure).collect()
 }
 
-/// The accuracy over the first number that was swept, as one figure; `None` if nothing that is a number was swept, or nothing is measured.
-/// `confidence` is the level that `summaries` have.
-pub fn accuracy_curve(summaries: &[ConditionSummary], confidence: f64) -> Option<Figure> {
-    let measured: Vec<&ConditionSummary> =
-        summaries.iter().filter(|summary| summary.accuracy.is_some()).collect();
-    let axis = numeric_axes(&measured).into_iter().next()?;
-    Some(curve(&measured, axis, View::Accuracy, (confidence, "faults")))
-}
-
 /// The places of axes with several numbers as values, and no words.
-fn numeric_axes(summaries: &[&ConditionSummary]) -> Vec<usize> {
+pub(in crate::source) fn numeric_axes(summaries: &[&ConditionSummary]) -> Vec<usize> {
     let Some(first) = summaries.first() else { return Vec::new() };
     let is_numeric = |axis: &usize| {
         let values = summaries.iter().map(|summary| names::number(&summary.condition.swept[*axis].value));
@@ -78,7 +69,7 @@ fn lines<'a>(
     lines
 }
 
-fn x_of(condition: &Condition, axis: usize) -> f64 {
+pub(in crate::source) fn x_of(condition: &Condition, axis: usize) -> f64 {
     names::number(&condition.swept[axis].value).unwrap_or(f64::NAN)
 }
 
@@ -139,7 +130,7 @@ fn curve(
         ),
     };
     Figure {
-        id: format!("{kind}-over-{}", id(name)),
+        id: format!("{kind}-over-{}", slug(name)),
         title: format!("{title} over {name}"),
         caption: caption + &lines + &note,
         alt: alt(&drawn, name, view.title(), golden.filter(|_| view == View::Accuracy)),
@@ -163,21 +154,30 @@ fn drawn(label: String, line: &[&ConditionSummary], axis: usize, view: View) -> 
 }
 
 impl View {
-    fn title(self) -> &'static str {
+    /// A condition's value.
+    pub(in crate::source) fn of(self, summary: &ConditionSummary) -> f64 {
+        let mean = summary.accuracy.map_or(f64::NAN, |accuracy| accuracy.mean);
+        match self {
+            Self::Accuracy => mean,
+            Self::Change => mean - summary.golden_accuracy,
+        }
+    }
+
+    pub(in crate::source) fn title(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
             Self::Change => "change of accuracy",
         }
     }
 
-    fn format(self) -> Format {
+    pub(in crate::source) fn format(self) -> Format {
         match self {
             Self::Accuracy => Format::Share,
             Self::Change => Format::Change,
         }
     }
 
-    fn limits(self) -> (f64, f64) {
+    pub(in crate::source) fn limits(self) -> (f64, f64) {
         match self {
             Self::Accuracy => (0.0, 1.0),
             Self::Change => (-1.0, 1.0),
@@ -186,11 +186,11 @@ impl View {
 }
 
 /// A name for files and links.
-fn id(name: &str) -> String {
+pub(in crate::source) fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
-fn x_axis(summaries: &[&ConditionSummary], axis: usize, name: &str) -> Axis {
+pub(in crate::source) fn x_axis(summaries: &[&ConditionSummary], axis: usize, name: &str) -> Axis {
     let values = summaries.iter().map(|summary| x_of(&summary.condition, axis));
     let swept = || summaries.iter().map(|summary| &summary.condition.swept[axis]);
     // Bits are places in a word.
@@ -202,7 +202,10 @@ fn x_axis(summaries: &[&ConditionSummary], axis: usize, name: &str) -> Axis {
 }
 
 /// At most so many lines as can be told apart: those that fall lowest, in their order.
-fn worst_lines<T>(lines: Vec<(String, T)>, lowest: impl Fn(&T) -> f64) -> Vec<(String, T)> {
+pub(in crate::source) fn worst_lines<T>(
+    lines: Vec<(String, T)>,
+    lowest: impl Fn(&T) -> f64,
+) -> Vec<(String, T)> {
     let mut order: Vec<(f64, usize)> =
         lines.iter().enumerate().map(|(i, (_, line))| (lowest(line), i)).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -218,13 +221,13 @@ fn point(summary: &ConditionSummary, axis: usize, view: View) -> Point {
     let accuracy = summary.accuracy;
     Point {
         x: x_of(&summary.condition, axis),
-        y: accuracy.map_or(f64::NAN, |accuracy| accuracy.mean - less),
+        y: view.of(summary),
         band: accuracy.and_then(|accuracy| accuracy.interval).map(|(low, high)| (low - less, high - less)),
     }
 }
 
 /// In words: where lines begin and end.
-fn alt(lines: &[Line], axis: &str, value: &str, golden: Option<f64>) -> String {
+pub(in crate::source) fn alt(lines: &[Line], axis: &str, value: &str, golden: Option<f64>) -> String {
     let mut text = format!("{} of the {value} over {axis}.", counted(lines.len() as u64, "line", "lines"));
     for line in lines.iter().take(3) {
         if let (Some(first), Some(last)) = (line.points.first(), line.points.last()) {

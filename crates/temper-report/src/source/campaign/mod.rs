@@ -1,7 +1,7 @@
 //! A campaign's directory.
 
 mod confusion;
-mod curves;
+pub(super) mod curves;
 mod draws;
 mod layers;
 mod method;
@@ -16,7 +16,6 @@ use temper_core::analysis::{
 use temper_core::campaign::{CampaignDir, CampaignInfo};
 use temper_core::statistics::Proportion;
 
-pub use curves::accuracy_curve;
 use rows::Rows;
 
 use super::{CONFIDENCE, names};
@@ -32,10 +31,10 @@ const MOST_DOTS: usize = 120;
 const TOLERANCE: f64 = 0.01;
 
 /// What is known of a condition.
-struct Found {
-    summary: ConditionSummary,
+pub(super) struct Found {
+    pub(super) summary: ConditionSummary,
     /// Its name for readers; empty for the only one.
-    label: String,
+    pub(super) label: String,
     /// The share of good draws, where it can be known.
     good: Option<Proportion>,
     /// Accuracies of draws, and their numbers; evenly spaced ones by rank, where there are many. None where draws ran part of the images.
@@ -47,7 +46,7 @@ struct Found {
 }
 
 /// All that a report says of a campaign.
-struct Campaign {
+pub(super) struct Campaign {
     info: CampaignInfo,
     axes: Vec<String>,
     confidence: f64,
@@ -57,7 +56,7 @@ struct Campaign {
 }
 
 impl Campaign {
-    fn read(dir: &Path) -> Result<Self, ReportError> {
+    pub(super) fn read(dir: &Path) -> Result<Self, ReportError> {
         let dir = CampaignDir::open(dir)?;
         let info = dir.info().clone();
         let rows = Rows::read(&dir)?;
@@ -100,7 +99,7 @@ impl Campaign {
     }
 
     /// The conditions with draws.
-    fn measured(&self) -> impl Iterator<Item = &Found> {
+    pub(super) fn measured(&self) -> impl Iterator<Item = &Found> {
         self.conditions.iter().filter(|found| found.summary.accuracy.is_some())
     }
 
@@ -189,11 +188,14 @@ fn dots(sample: &temper_core::analysis::Sample<'_>) -> Vec<(f64, u64)> {
 /// Reports a campaign.
 pub(super) fn read(dir: &Path) -> Result<Report, ReportError> {
     let campaign = Campaign::read(dir)?;
-    let mut sections =
-        vec![Section { id: "summary", title: "Summary".to_owned(), blocks: summary::blocks(&campaign) }];
-    let mut add = |id, title: &str, blocks: Vec<Block>| {
+    let mut sections = vec![Section {
+        id: "summary".to_owned(),
+        title: "Summary".to_owned(),
+        blocks: summary::blocks(&campaign),
+    }];
+    let mut add = |id: &str, title: &str, blocks: Vec<Block>| {
         if !blocks.is_empty() {
-            sections.push(Section { id, title: title.to_owned(), blocks });
+            sections.push(Section { id: id.to_owned(), title: title.to_owned(), blocks });
         }
     };
     add("accuracy", "Accuracy", curves::blocks(&campaign));

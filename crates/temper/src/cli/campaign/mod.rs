@@ -3,11 +3,11 @@
 mod compare;
 mod export;
 mod gate;
-mod plan;
+pub(crate) mod plan;
 mod replay;
 pub(crate) mod run;
 mod size;
-mod spec;
+pub(crate) mod spec;
 mod vulnerability;
 
 use std::io::Write;

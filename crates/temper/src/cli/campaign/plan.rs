@@ -80,7 +80,7 @@ pub(super) fn run(spec: &SpecArgs, json: bool, out: &mut dyn Write) -> Result<()
 }
 
 /// The most inferences that a plan may come to: behind a pilot, draws may run all images.
-fn most_inferences(plan: &Plan) -> u64 {
+pub(crate) fn most_inferences(plan: &Plan) -> u64 {
     let pilot = plan.pilot_draws().unwrap_or(u64::MAX);
     let later = if plan.draw_images == DrawImages::Auto { plan.images } else { plan.first_images().total() };
     let of_condition = |condition: &Condition| {

@@ -12,7 +12,7 @@ use temper_core::network::Model;
 
 use crate::cli::data_dir::DATA_DIR_HELP;
 use crate::cli::eval::load_data;
-use crate::cli::preset::{self, PresetKind};
+use crate::cli::preset;
 
 /// A specification and where its data lies.
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ impl SpecArgs {
     /// Reads the specification and everything it names.
     pub(crate) fn load(&self) -> Result<Loaded> {
         let (text, folder) = if let Some(name) = self.spec.strip_prefix("preset:") {
-            (preset::find_kind(name, PresetKind::Campaign)?.text.into_owned(), PathBuf::new())
+            (preset::find_campaign(name)?.text.into_owned(), PathBuf::new())
         } else {
             let file = Path::new(&self.spec);
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", self.spec))?;
@@ -74,8 +74,21 @@ impl Loaded {
     pub(crate) fn new(
         name: &str,
         text: String,
-        mut spec: CampaignSpec,
+        spec: CampaignSpec,
         model_file: &Path,
+        folder: &Path,
+        data_dir: Option<&Path>,
+    ) -> Result<Self> {
+        let model = Model::load(model_file)?;
+        Self::with_model(name, text, spec, (model, model_file), folder, data_dir)
+    }
+
+    /// The same of a network that is known already, and the file that it is, or will be, in.
+    pub(crate) fn with_model(
+        name: &str,
+        text: String,
+        mut spec: CampaignSpec,
+        (model, model_file): (Model, &Path),
         folder: &Path,
         data_dir: Option<&Path>,
     ) -> Result<Self> {
@@ -86,7 +99,6 @@ impl Loaded {
                 fault.listed = Some(read_list(&bytes).with_context(|| file.display().to_string())?);
             }
         }
-        let model = Model::load(model_file)?;
         let data =
             load_data(&spec.data.set, spec.data.split, spec.data.limit, spec.data.selection_seed, data_dir)
                 .with_context(|| name.to_owned())?;

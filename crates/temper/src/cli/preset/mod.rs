@@ -29,6 +29,8 @@ pub(crate) struct Preset {
 pub(crate) enum PresetKind {
     /// A campaign, for `temper campaign run`.
     Campaign,
+    /// An experiment, for `temper run`.
+    Experiment,
     /// A study of chips and repairs, for `temper run`.
     Study,
 }
@@ -38,7 +40,7 @@ impl PresetKind {
     fn command(self) -> &'static str {
         match self {
             Self::Campaign => "temper campaign run preset:NAME --model FILE --data SET -o DIR",
-            Self::Study => "temper run preset:NAME -o DIR",
+            Self::Experiment | Self::Study => "temper run preset:NAME -o DIR",
         }
     }
 }
@@ -54,7 +56,7 @@ macro_rules! preset {
 }
 
 /// Those that are written out.
-const WRITTEN: [Preset; 13] = [
+const WRITTEN: [Preset; 14] = [
     preset!(Campaign, "thesis-zeroing-0.1"),
     preset!(Campaign, "thesis-zeroing-1"),
     preset!(Campaign, "thesis-bits"),
@@ -65,6 +67,7 @@ const WRITTEN: [Preset; 13] = [
     preset!(Campaign, "sfi-network"),
     preset!(Campaign, "sfi-layer"),
     preset!(Campaign, "sfi-bit"),
+    preset!(Experiment, "fashion-mnist-optimizers"),
     preset!(Study, "acims-mnist-mlp-s"),
     preset!(Study, "acims-mnist-mlp-m"),
     preset!(Study, "acims-mnist-mlp-l"),
@@ -107,10 +110,19 @@ fn find(name: &str) -> Result<Preset> {
     Ok(presets.swap_remove(found))
 }
 
-/// The preset of that name, if it is of that kind.
-pub(crate) fn find_kind(name: &str, kind: PresetKind) -> Result<Preset> {
+/// The campaign of that name.
+pub(crate) fn find_campaign(name: &str) -> Result<Preset> {
+    find_if(name, |kind| kind == PresetKind::Campaign)
+}
+
+/// The experiment or study of that name.
+pub(crate) fn find_run(name: &str) -> Result<Preset> {
+    find_if(name, |kind| kind != PresetKind::Campaign)
+}
+
+fn find_if(name: &str, is_right: impl Fn(PresetKind) -> bool) -> Result<Preset> {
     let preset = find(name)?;
-    if preset.kind != kind {
+    if !is_right(preset.kind) {
         bail!("the preset \"{name}\" is run by `{}`", preset.kind.command().replace("NAME", name));
     }
     Ok(preset)
@@ -129,7 +141,12 @@ pub(super) fn run(args: &PresetArgs, out: &mut dyn Write) -> Result<()> {
     match &args.command {
         PresetCommand::List { json: true } => print_json(&presets(), out),
         PresetCommand::List { json: false } => {
-            for (heading, kind) in [("campaign", PresetKind::Campaign), ("study", PresetKind::Study)] {
+            let kinds = [
+                ("campaign", PresetKind::Campaign),
+                ("experiment", PresetKind::Experiment),
+                ("study", PresetKind::Study),
+            ];
+            for (heading, kind) in kinds {
                 let mut table = Table::new(&[heading, "what it does"]);
                 for preset in presets().iter().filter(|preset| preset.kind == kind) {
                     table.row([preset.name.clone().into_owned(), preset.summary()]);
@@ -148,10 +165,25 @@ pub(super) fn run(args: &PresetArgs, out: &mut dyn Write) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use temper_core::campaign::CampaignSpec;
+    use temper_train::experiment::{ExperimentSpec, World};
     use temper_train::study::StudySpec;
 
     use super::{PresetKind, presets};
+
+    /// What is wrong with an experiment, or with any of its variants, as far as that can be told without data.
+    fn plan(text: &str) -> Option<String> {
+        let hash = |_: &_| Ok(String::new());
+        let file = |_: &Path| Ok(String::new());
+        let world = World { data: &hash, model: &file, folders: &[] };
+        let plan = ExperimentSpec::parse(text).and_then(|spec| spec.plan(&world));
+        match plan {
+            Ok(plan) => plan.variants.into_iter().find_map(|variant| variant.problem),
+            Err(error) => Some(error.to_string()),
+        }
+    }
 
     #[test]
     fn every_preset_is_a_sound_specification_and_says_what_it_is() {
@@ -160,6 +192,7 @@ mod tests {
                 PresetKind::Campaign => {
                     CampaignSpec::parse(&preset.text).err().map(|error| error.to_string())
                 }
+                PresetKind::Experiment => plan(&preset.text),
                 PresetKind::Study => StudySpec::parse(&preset.text).err().map(|error| error.to_string()),
             };
             assert!(!preset.text.contains('@'), "{}", preset.name);
