@@ -62,7 +62,9 @@ pub(crate) struct StoppedExperiment;
 
 /// Parts of an experiment failed.
 #[derive(Debug, Error)]
-#[error("{failed} parts of the experiment failed, as told above and in its report; all others are done")]
+#[error(
+    "parts of the experiment failed, {failed} in all, as told above and in its report; all others are done"
+)]
 pub(crate) struct PartlyFailed {
     /// Variants that make no sense, and trainings and campaigns that failed.
     pub(crate) failed: usize,

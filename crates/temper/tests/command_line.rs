@@ -8,31 +8,42 @@ use serde_json::Value;
 use support::{CAMPAIGN, Run, digits_campaign, temper, write_campaign};
 
 #[test]
-fn the_quickstart_ends_in_a_table_files_and_a_picture() {
+fn the_quickstart_ends_in_a_table_and_a_page() {
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("quick");
-    let run = temper(&["run", "quickstart", "-o", &output.to_string_lossy()]);
+    let folder = output.to_string_lossy();
+    let dry = temper(&["run", "quickstart", "-o", &folder, "--dry-run"]);
+    assert_eq!(dry.code, 0, "{}", dry.err);
+    assert!(dry.out.contains("3 variants, 6 stages") && !output.exists(), "{}", dry.out);
+    let run = temper(&["run", "quickstart", "-o", &folder]);
     assert_eq!(run.code, 0, "{}", run.err);
-    assert!(run.out.contains("bit_error_rate") && run.out.contains("golden accuracy 0.9720"), "{}", run.out);
-    let csv = fs::read_to_string(output.join("trials.csv")).expect("the records");
-    assert_eq!(csv.lines().count(), 1 + 8 * 200);
-    let json: Vec<Value> =
-        serde_json::from_slice(&fs::read(output.join("trials.json")).expect("the records")).expect("JSON");
-    assert_eq!(json.len(), 8 * 200);
-    let svg = fs::read_to_string(output.join("accuracy.svg")).expect("the picture");
-    assert!(svg.starts_with("<svg") && svg.contains("bit error rate"));
+    assert!(run.out.contains("8-bit, trained on flips") && run.out.contains("0.9720"), "{}", run.out);
     let page = fs::read_to_string(output.join("report/report.html")).expect("the page");
-    assert!(page.contains("97.20"), "the golden accuracy is on the page");
+    assert!(page.contains("Handwritten digits from a faulty memory") && page.contains("97.20"));
+    for file in [
+        "figures/bit-flips-accuracy-over-bit-error-rate.svg",
+        "figures/training-accuracy.png",
+        "tables/variants.csv",
+    ] {
+        assert!(output.join("report").join(file).exists(), "{file}");
+    }
     // A second run finds everything done and changes nothing.
-    let again = temper(&["run", "quickstart", "-o", &output.to_string_lossy()]);
+    let again = temper(&["run", "quickstart", "-o", &folder]);
     assert_eq!((again.code, again.out), (0, run.out));
-    assert_eq!(fs::read_to_string(output.join("trials.csv")).expect("the records"), csv);
+    assert!(!again.err.contains("[1/"), "{}", again.err);
     assert_eq!(fs::read_to_string(output.join("report/report.html")).expect("the page"), page);
-    // What it leaves behind runs by hand.
-    let (spec, by_hand) = (output.join("campaign.toml"), dir.path().join("by-hand"));
-    let run = temper(&["campaign", "run", &spec.to_string_lossy(), "-o", &by_hand.to_string_lossy()]);
-    assert_eq!(run.code, 0, "{}", run.err);
-    assert_eq!(temper(&["campaign", "export", &by_hand.to_string_lossy()]).out, csv);
+    let status = temper(&["status", &folder, "--json"]).json();
+    assert_eq!((&status["kind"], &status["state"]), (&"experiment".into(), &"done".into()));
+    // What it leaves behind runs as a file, and its parts have pages of their own.
+    let copy = dir.path().join("copy.toml");
+    fs::copy(output.join("experiment.toml"), &copy).expect("copied");
+    let by_hand = temper(&["run", &copy.to_string_lossy(), "-o", &folder, "--json"]).json();
+    assert_eq!((&by_hand["complete"], by_hand["variants"].as_array().map(Vec::len)), (&true.into(), Some(3)));
+    for part in by_hand["variants"].as_array().expect("variants") {
+        let part = output.join(part["campaigns"][0]["folder"].as_str().expect("a folder"));
+        let report = temper(&["report", &part.to_string_lossy()]);
+        assert_eq!(report.code, 0, "{}", report.err);
+    }
 }
 
 #[test]

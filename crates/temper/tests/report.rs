@@ -5,45 +5,47 @@ pub mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{CAMPAIGN, digits_campaign, temper};
+use support::{CAMPAIGN, digits_campaign, temper, training};
 
 #[test]
-fn the_quickstarts_campaign_and_training_have_a_page_and_go_on_undisturbed() {
+fn a_campaign_and_a_training_have_pages_and_go_on_undisturbed() {
     let dir = tempfile::tempdir().expect("a folder");
-    let output = dir.path().join("quick");
-    let output = output.to_str().expect("text");
-    let run = temper(&["run", "quickstart", "-o", output]);
-    assert_eq!(run.code, 0, "{}", run.err);
-    for (what, figure) in [("campaign", "accuracy-over-bit-error-rate"), ("training", "learning-rate")] {
-        let folder = format!("{output}/{what}");
-        let report = temper(&["report", &folder]);
-        assert_eq!(
-            (report.code, report.out),
-            (0, format!("{folder}/report/report.html\n")),
-            "{}",
-            report.err
-        );
+    let (spec, records) = digits_campaign(dir.path(), CAMPAIGN);
+    let recipe = dir.path().join("recipe.toml");
+    fs::write(&recipe, training::RECIPE).expect("written");
+    let recipe = recipe.to_string_lossy().into_owned();
+    let trained = dir.path().join("trained").to_string_lossy().into_owned();
+    let campaign: &[&str] = &["campaign", "run", &spec, "-o", &records];
+    let training: &[&str] = &["train", &recipe, "-o", &trained];
+    for (command, folder, figure) in
+        [(campaign, &records, "accuracy-over-count"), (training, &trained, "learning-rate")]
+    {
+        let run = temper(command);
+        assert_eq!(run.code, 0, "{}", run.err);
+        let report = temper(&["report", folder]);
+        let expected = (0, format!("{folder}/report/report.html\n"));
+        assert_eq!((report.code, report.out), expected, "{}", report.err);
         let page = fs::read(format!("{folder}/report/report.html")).expect("the page");
         for file in ["figures/NAME.svg", "figures/NAME.png", "tables/NAME.csv"] {
             let path = format!("{folder}/report/{}", file.replace("NAME", figure));
             assert!(Path::new(&path).exists(), "{path}");
         }
         // Elsewhere it is the same, byte for byte.
-        let other = dir.path().join(what);
-        let json = temper(&["report", &folder, "-o", other.to_str().expect("text"), "--json"]).json();
+        let other = dir.path().join(figure);
+        let json = temper(&["report", folder, "-o", other.to_str().expect("text"), "--json"]).json();
         assert_eq!(json["page"], other.join("report.html").to_str().expect("text"));
         assert!(fs::read(other.join("report.html")).expect("the page") == page);
     }
-    // The curve of the quickstart is that of the report.
-    let curve = fs::read_to_string(format!("{output}/accuracy.svg")).expect("the picture");
-    let figure = format!("{output}/campaign/report/figures/accuracy-over-bit-error-rate.svg");
-    assert!(curve == fs::read_to_string(figure).expect("the figure"));
-    // With reports inside, the commands find what they left.
-    let again = temper(&["run", "quickstart", "-o", output]);
-    assert_eq!((again.code, again.out), (0, run.out), "{}", again.err);
-    let hint = temper(&["report", output]);
+    // With a report inside, a campaign finds what it left.
+    let again = temper(campaign);
+    assert_eq!(again.code, 0, "{}", again.err);
+    for (folder, unit) in [(&records, "trials"), (&trained, "epochs")] {
+        let status = temper(&["status", folder, "--json"]).json();
+        assert_eq!((&status["state"], &status["unit"]), (&"done".into(), &unit.into()));
+    }
+    let hint = temper(&["report", &dir.path().to_string_lossy()]);
     assert_eq!(hint.code, 3);
-    assert!(hint.err.contains("there is one in") && hint.err.contains("quick/campaign"), "{}", hint.err);
+    assert!(hint.err.contains("there is one in") && hint.err.contains("/trained"), "{}", hint.err);
 }
 
 #[test]
