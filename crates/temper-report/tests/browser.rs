@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use support::browser::{View, chromium, findings, printed};
+use support::experiment::troubled;
 use support::{Made, good_training, study};
 use temper_report::{page, read, write};
 
@@ -28,7 +29,8 @@ fn directories(dir: &Path) -> Vec<&'static str> {
     Made { axes: Vec::new(), ..Made::rates(&[], 1) }.write(&dir.join("single"), |_, _| [70, 20, 0]);
     good_training(&dir.join("training"));
     study(&dir.join("study"));
-    vec!["rates", "bits", "single", "training", "study"]
+    troubled(&dir.join("experiment"));
+    vec!["rates", "bits", "single", "training", "study", "experiment"]
 }
 
 #[test]

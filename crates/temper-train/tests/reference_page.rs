@@ -2,6 +2,7 @@
 
 use temper_core::data::{Layout, Preprocessing};
 use temper_core::network::zoo::{Nonlinearity, Pooling, Shortcut};
+use temper_train::experiment::{ExperimentSpec, StruckSpec};
 use temper_train::optimizer::OptimizerSpec;
 use temper_train::recipe::{
     ActivationRanges, FaultDraws, FaultGradient, KeepSpec, LossSpec, NetworkSpec, PhaseSpec, RecipeSpec,
@@ -110,6 +111,16 @@ fn every_key_and_repair_of_a_study_is_documented() {
     assert_eq!(documented(&page, "## `[[repair]]`"), kinds::<RepairSpec>());
     for example in examples(&page) {
         StudySpec::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
+    }
+}
+
+#[test]
+fn every_key_of_an_experiment_is_documented() {
+    let page = page_of("experiment-reference.md");
+    assert_eq!(documented(&page, "## Top level"), keys::<ExperimentSpec>());
+    assert_eq!(documented(&page, "## `[model]`"), keys::<StruckSpec>());
+    for example in examples(&page) {
+        ExperimentSpec::parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));
     }
 }
 

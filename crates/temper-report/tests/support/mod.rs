@@ -1,6 +1,7 @@
 //! Directories made by hand, and pages looked through.
 
 pub mod browser;
+pub mod experiment;
 pub mod page;
 
 use std::fmt::Write;

@@ -435,7 +435,7 @@ fn repetitions(experiment: &Experiment) -> Option<Block> {
         for (group, pairs) in pairs {
             let first: Vec<f64> = pairs.iter().map(|(_, accuracy)| accuracy.0).collect();
             let second: Vec<f64> = pairs.iter().map(|(_, accuracy)| accuracy.1).collect();
-            let difference = paired(&first, &second, CONFIDENCE).ok();
+            let difference = paired(&second, &first, CONFIDENCE).ok();
             let alone = first.iter().zip(&second).map(|(first, second)| second - first).sum::<f64>()
                 / first.len() as f64;
             table.rows.push(vec![
