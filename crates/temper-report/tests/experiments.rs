@@ -84,11 +84,11 @@ fn repetitions_are_one_line_with_their_range() {
         last.contains("adam") && last.contains("0.555") && last.contains("Interval(0.535, 0.575)"),
         "{last}"
     );
-    let repetitions = report.tables().find(|(id, _)| *id == "repetitions").expect("a table").1;
+    let repetitions = report.tables().find(|(id, _)| *id == "flips-repetitions").expect("a table").1;
     assert_eq!(repetitions.rows.len(), 1);
     // Gains of 0.11, 0.12 and 0.13: mean 0.12, standard error 0.01/√3, t(0.975, 2) = 4.302 653.
     let half = 4.302_653 * 0.01 / 3f64.sqrt();
-    let [_, Cell::Text(group), _, Cell::Number(repeated), Cell::Number(gain), Cell::Interval(low, high)] =
+    let [Cell::Text(group), _, Cell::Number(repeated), Cell::Number(gain), Cell::Interval(low, high)] =
         &repetitions.rows[0][..]
     else {
         panic!("{:?}", repetitions.rows[0]);

@@ -3,7 +3,8 @@
 use temper_core::analysis::ConditionSummary;
 use temper_core::campaign::Condition;
 
-use super::{CONFIDENCE, Experiment, mean, summary};
+use super::outcome::ExperimentSummary;
+use super::{CONFIDENCE, Experiment, mean, tables};
 use crate::chart::{Axis, Band, Chart, Dots, Line, Lines, Point, Spread};
 use crate::number::{Format, counted, level};
 use crate::report::{Block, Figure};
@@ -30,7 +31,7 @@ struct Measured<'a> {
 }
 
 /// The figures and the table of the campaigns of one name.
-pub(super) fn blocks(experiment: &Experiment, name: &str) -> Vec<Block> {
+pub(super) fn blocks(experiment: &Experiment, summary: &ExperimentSummary, name: &str) -> Vec<Block> {
     let groups = experiment.groups(|variant| experiment.measured(variant, name));
     let summaries: Vec<&ConditionSummary> = groups
         .iter()
@@ -52,7 +53,9 @@ pub(super) fn blocks(experiment: &Experiment, name: &str) -> Vec<Block> {
         figures.extend(measured.rows());
     }
     let mut blocks: Vec<Block> = figures.into_iter().map(Block::figure).collect();
-    blocks.extend(summary::comparisons(experiment, name));
+    blocks.push(tables::worst(experiment, summary, name));
+    blocks.extend(tables::repetitions(experiment, summary, name));
+    blocks.extend(tables::comparisons(experiment, name));
     blocks
 }
 

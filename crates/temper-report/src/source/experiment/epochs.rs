@@ -2,7 +2,7 @@
 
 use temper_train::training::EpochRecord;
 
-use super::Experiment;
+use super::{Experiment, short};
 use crate::chart::{Axis, Band, Chart, Line, Lines, Point, Scale};
 use crate::number::{Format, counted};
 use crate::report::{Block, Figure};
@@ -166,9 +166,7 @@ fn table(experiment: &Experiment) -> Block {
         // Epochs count within the last phase.
         table.rows.push(vec![
             Cell::text(&planned.variant),
-            Cell::text(result.map_or("not finished", |result| {
-                result.verdict.describe().split(':').next().unwrap_or_default()
-            })),
+            Cell::text(result.map_or("not finished", |result| short(result.verdict))),
             Cell::Number(trained.history.len() as f64),
             Cell::number(phase.map(|phase| phase.best_epoch as f64)),
             Cell::number(phase.map(|phase| phase.best_test_accuracy)),

@@ -2,15 +2,18 @@
 
 mod curves;
 mod epochs;
+mod outcome;
 mod summary;
+mod tables;
 
 use std::path::Path;
 
 use temper_core::analysis::{ComparedCondition, ConditionSummary, Side, compare};
 use temper_core::campaign::CampaignDir;
 use temper_train::experiment::{ExperimentDir, PlannedCampaign, Stage, State, Variant};
+use temper_train::training::Verdict;
 
-pub use summary::{
+pub use outcome::{
     CampaignOutcome, ExperimentSummary, Gain, TrainingOutcome, VariantSummary, WorstCondition,
 };
 
@@ -18,7 +21,7 @@ use super::campaign::Campaign;
 use super::training::Trained;
 use super::{CONFIDENCE, methods, text_of};
 use crate::error::ReportError;
-use crate::number::counted;
+use crate::number::{Format, counted};
 use crate::report::{Report, Section};
 
 /// An experiment, and what its directory holds so far.
@@ -114,8 +117,8 @@ impl Experiment {
     }
 
     /// The groups of variants that are repetitions of one another, in order, with what `of` finds of each member.
-    fn groups<T>(&self, of: impl Fn(&Variant) -> Option<T>) -> Vec<(&str, Vec<T>)> {
-        let mut groups: Vec<(&str, Vec<T>)> = Vec::new();
+    fn groups<'a, T>(&'a self, of: impl Fn(&'a Variant) -> Option<T>) -> Vec<(&'a str, Vec<T>)> {
+        let mut groups: Vec<(&'a str, Vec<T>)> = Vec::new();
         for variant in self.variants() {
             let Some(found) = of(variant) else { continue };
             match groups.iter_mut().find(|(group, _)| *group == variant.group) {
@@ -149,6 +152,25 @@ fn mean(summary: &ConditionSummary) -> f64 {
     summary.accuracy.map_or(f64::NAN, |accuracy| accuracy.mean)
 }
 
+/// A state in words.
+fn describe(state: &State, unit: &str) -> String {
+    match state {
+        State::Waiting => "to do".to_owned(),
+        State::Begun { done, all } => {
+            format!("{} of {} {unit}", Format::Count.text(*done as f64), Format::Count.text(*all as f64))
+        }
+        State::Done => "done".to_owned(),
+        State::Failed { .. } => "failed".to_owned(),
+        State::Skipped { reason } => format!("left out: {reason}"),
+        State::Unreadable { .. } => "cannot be read".to_owned(),
+    }
+}
+
+/// What became of a training, in a word or two.
+fn short(verdict: Verdict) -> &'static str {
+    verdict.describe().split(':').next().unwrap_or_default()
+}
+
 /// What an experiment's directory amounts to so far, in numbers.
 ///
 /// # Errors
@@ -168,7 +190,7 @@ pub(super) fn read(path: &Path) -> Result<Report, ReportError> {
         blocks: summary::blocks(&experiment, &summary),
     }];
     for name in experiment.campaign_names() {
-        let blocks = curves::blocks(&experiment, name);
+        let blocks = curves::blocks(&experiment, &summary, name);
         if !blocks.is_empty() {
             sections.push(Section {
                 id: format!("campaign-{name}"),
@@ -184,7 +206,7 @@ pub(super) fn read(path: &Path) -> Result<Report, ReportError> {
     sections.push(Section {
         id: "parts".to_owned(),
         title: "Parts".to_owned(),
-        blocks: summary::parts(&experiment),
+        blocks: tables::parts(&experiment),
     });
     sections.push(methods(
         method(&experiment),
