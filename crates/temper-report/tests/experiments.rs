@@ -59,7 +59,7 @@ fn variants_are_compared_with_the_one_that_they_name() {
     let text = std::fs::read_to_string(written.page).expect("the page");
     page::check(&text);
     assert!(
-        text.contains("15.00") && text.contains("better over good"),
+        text.contains("+15.00") && text.contains("better over good"),
         "what hardening gained is a key figure"
     );
 }

@@ -4,7 +4,6 @@ pub mod support;
 
 use std::fs;
 
-use serde_json::Value;
 use support::{CAMPAIGN, Run, digits_campaign, temper, write_campaign};
 
 #[test]

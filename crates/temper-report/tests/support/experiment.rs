@@ -1,5 +1,6 @@
 //! Experiments made by hand.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use temper_train::experiment::{ExperimentDir, ExperimentSpec, Failures, Stage, World};
@@ -62,7 +63,7 @@ pub fn troubled(dir: &Path) {
     ];
     let mut text = base();
     for (i, name) in NAMES.iter().enumerate() {
-        text += &format!("[[variant]]\nname = \"{name}\"\ntrain.seed = {}\n", i + 1);
+        writeln!(text, "[[variant]]\nname = \"{name}\"\ntrain.seed = {}", i + 1).expect("text");
     }
     text += "[[variant]]\nname = \"impossible\"\ntrain.phase.optimizer.beta = 1\n";
     let mut experiment = planned(dir, &text);
@@ -82,7 +83,7 @@ pub fn troubled(dir: &Path) {
     training(&experiment.folder(of(&experiment, "stopped in training").0), &epoch(1, 1, 1, "1.0", 0.5), None);
     let stopped = log_of(&experiment.folder(of(&experiment, "stopped in its campaign").1));
     let log = std::fs::read_to_string(&stopped).expect("a log");
-    let first: String = log.lines().take(9).map(|line| format!("{line}\n")).collect();
+    let first: String = log.split_inclusive('\n').take(9).collect();
     std::fs::write(&stopped, first).expect("written");
     let damaged = experiment.folder(of(&experiment, "damaged").1).join("campaign.json");
     std::fs::write(damaged, "{ \"format_version\": 3 }").expect("written");

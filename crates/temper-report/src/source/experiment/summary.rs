@@ -127,21 +127,23 @@ impl GroupOutcome<'_> {
     }
 }
 
-/// The largest gain that is more than chance.
+/// The largest gain or loss that is more than chance.
 fn gained(name: &str, groups: &[GroupOutcome<'_>]) -> Option<KeyFigure> {
     let gains = groups.iter().filter_map(|group| Some((group, group.gain.as_ref()?)));
-    let certain = gains
-        .filter_map(|(group, gain)| Some((group, gain, gain.interval.filter(|interval| interval.0 > 0.0)?)));
-    let (group, gain, (low, high)) = certain.max_by(|a, b| a.1.difference.total_cmp(&b.1.difference))?;
-    let points = |share: f64| format!("{:.2}", 100.0 * share);
-    let described = format!("{} over {}", group.group, gain.over);
+    let is_certain = |(low, high): &(f64, f64)| *low > 0.0 || *high < 0.0;
+    let certain = gains.filter_map(|(group, gain)| Some((group, gain, gain.interval.filter(is_certain)?)));
+    let (group, gain, (low, high)) =
+        certain.max_by(|a, b| a.1.difference.abs().total_cmp(&b.1.difference.abs()))?;
+    let points = |share: f64| format!("{:+.2}", 100.0 * share).replace('-', "−");
     let at = if gain.condition.is_empty() { String::new() } else { format!(" at {}", gain.condition) };
     let over = if group.repetitions > 1 { " over repetitions" } else { "" };
     Some(KeyFigure::new(
-        format!("{name}: gained"),
+        format!("{name}: largest difference"),
         points(gain.difference),
         format!(
-            "percentage points, {described}{at}; {} interval{over} {} to {}",
+            "percentage points, {} over {}{at}; {} interval{over} {} to {}",
+            group.group,
+            gain.over,
             level(CONFIDENCE),
             points(low),
             points(high)
