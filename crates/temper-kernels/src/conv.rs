@@ -41,7 +41,7 @@ impl ConvShape {
         })
     }
 
-    fn check(&self, images: usize, input: &[f32], weights: &PackedWeights, output: &[f32]) {
+    pub(crate) fn check(&self, images: usize, input: &[f32], weights: &PackedWeights, output: &[f32]) {
         let [channels, h, w] = self.input;
         let [oh, ow] = self.output();
         assert_eq!(input.len(), images * channels * h * w, "input must be [images, C, H, W]");

@@ -52,6 +52,13 @@ impl PoolShape {
             && self.dilation == [1, 1]
     }
 
+    /// Whether every window is a single value of the input.
+    fn is_subsampling(&self) -> bool {
+        let is_inside =
+            |axis: usize| self.output[axis].saturating_sub(1) * self.stride[axis] < self.input[axis];
+        self.kernel == [1, 1] && self.padding == [0; 4] && is_inside(0) && is_inside(1)
+    }
+
     /// What the sum under the window of the output at row `y` and column `x` is divided by in average pooling: what a window reaches
     /// beyond the padding never counts, padding only if `count_padding`.
     pub fn divisor(&self, count_padding: bool, y: usize, x: usize) -> usize {
@@ -139,6 +146,10 @@ pub fn avg_pool2d(shape: &PoolShape, count_padding: bool, input: &[f32], output:
         average_planes(shape.input[0] * shape.input[1], input, output);
         return;
     }
+    if shape.is_subsampling() {
+        for_each_window(shape, input, output, |plane, y, x| single(shape, plane, y, x));
+        return;
+    }
     for_each_window(shape, input, output, |plane, y, x| mean(shape, count_padding, plane, y, x));
 }
 
@@ -156,8 +167,20 @@ pub fn avg_pool2d_regions(
     output: &mut [f32],
     regions: &[Region],
 ) {
-    let window = |plane: &[f32], y, x| mean(shape, count_padding, plane, y, x);
-    for_each_window_of(shape, channels, input, output, regions, window);
+    if shape.is_global() {
+        let len = shape.input[0] * shape.input[1];
+        for region in regions.iter().filter(|region| !region.is_empty()) {
+            region.check(output.len() / channels, [channels, 1, 1]);
+            let (first, count) = (region.image * channels + region.channels.start, region.channels.len());
+            average_planes(len, &input[first * len..][..count * len], &mut output[first..][..count]);
+        }
+    } else if shape.is_subsampling() {
+        let window = |plane: &[f32], y, x| single(shape, plane, y, x);
+        for_each_window_of(shape, channels, input, output, regions, window);
+    } else {
+        let window = |plane: &[f32], y, x| mean(shape, count_padding, plane, y, x);
+        for_each_window_of(shape, channels, input, output, regions, window);
+    }
 }
 
 /// The means of whole planes of `len` values: each is the sum in the order of memory, eight planes at a time, which do not wait for
@@ -175,6 +198,11 @@ fn average_planes(len: usize, input: &[f32], output: &mut [f32]) {
             *mean = sum / len as f32;
         }
     }
+}
+
+/// The mean of one window of one value: as [`mean`], an empty sum and that value.
+fn single(shape: &PoolShape, plane: &[f32], y: usize, x: usize) -> f32 {
+    -0.0 + plane[y * shape.stride[0] * shape.input[1] + x * shape.stride[1]]
 }
 
 /// The mean of one window.

@@ -28,6 +28,8 @@ pub(crate) trait Simd: Copy {
     fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a / b`.
     fn div(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The magnitude.
+    fn abs(x: Self::Vector) -> Self::Vector;
     /// The square root.
     fn sqrt(x: Self::Vector) -> Self::Vector;
     /// The next lower whole number of `x` ≥ 0.
@@ -118,6 +120,11 @@ impl Simd for Portable {
             *a /= b;
         }
         a
+    }
+
+    #[inline(always)]
+    fn abs(x: [f32; 8]) -> [f32; 8] {
+        x.map(f32::abs)
     }
 
     #[inline(always)]
@@ -226,16 +233,17 @@ mod x86 {
 
     use std::arch::x86_64::{
         __m256, __m256i, __m512, __mmask16, _CMP_LT_OQ, _CMP_NLE_UQ, _MM_FROUND_NO_EXC,
-        _MM_FROUND_TO_NEAREST_INT, _MM_FROUND_TO_NEG_INF, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps,
-        _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
-        _mm256_maskstore_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permute2f128_ps,
-        _mm256_round_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_sqrt_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
-        _mm512_add_ps, _mm512_castpd512_pd256, _mm512_castps_pd, _mm512_cmp_ps_mask, _mm512_div_ps,
-        _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-        _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_permutex2var_pd,
-        _mm512_roundscale_ps, _mm512_set1_ps, _mm512_setr_epi64, _mm512_setzero_ps, _mm512_shuffle_ps,
-        _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+        _MM_FROUND_TO_NEAREST_INT, _MM_FROUND_TO_NEG_INF, _mm256_add_ps, _mm256_and_ps, _mm256_andnot_ps,
+        _mm256_cmp_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+        _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps,
+        _mm256_permute2f128_ps, _mm256_round_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps,
+        _mm256_sqrt_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps,
+        _mm256_unpacklo_ps, _mm512_abs_ps, _mm512_add_ps, _mm512_castpd512_pd256, _mm512_castps_pd,
+        _mm512_cmp_ps_mask, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
+        _mm512_permutex2var_pd, _mm512_roundscale_ps, _mm512_set1_ps, _mm512_setr_epi64, _mm512_setzero_ps,
+        _mm512_shuffle_ps, _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps,
+        _mm512_unpacklo_ps,
     };
 
     use super::Simd;
@@ -282,6 +290,11 @@ mod x86 {
         #[inline(always)]
         fn div(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn abs(x: __m512) -> __m512 {
+            unsafe { _mm512_abs_ps(x) }
         }
 
         #[inline(always)]
@@ -426,6 +439,11 @@ mod x86 {
         #[inline(always)]
         fn div(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_div_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn abs(x: __m256) -> __m256 {
+            unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }
         }
 
         #[inline(always)]

@@ -49,6 +49,14 @@ impl Extent {
         self.low[axis] as usize..self.high[axis] as usize
     }
 
+    /// The same box so many channels, rows and columns further on.
+    pub(super) fn moved(self, by: [usize; 3]) -> Self {
+        Self::new(std::array::from_fn(|axis| {
+            let range = self.axis(axis);
+            range.start + by[axis]..range.end + by[axis]
+        }))
+    }
+
     /// The smallest box around both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -78,28 +86,31 @@ impl Extent {
     /// Calls `each` with the offset and length of every run of neighbouring values in a value of this shape; no run leaves its
     /// channel.
     pub fn for_each_run(self, shape: [usize; 3], mut each: impl FnMut(usize, usize)) {
+        self.any_run(shape, |offset, len| {
+            each(offset, len);
+            false
+        });
+    }
+
+    /// Whether `is` holds for any run of neighbouring values, which are those of [`for_each_run`](Self::for_each_run).
+    fn any_run(self, shape: [usize; 3], mut is: impl FnMut(usize, usize) -> bool) -> bool {
         let [_, height, width] = shape;
         let (rows, columns) = (self.axis(1), self.axis(2));
-        for channel in self.axis(0) {
-            if columns.len() == width {
-                each((channel * height + rows.start) * width, rows.len() * width);
-                continue;
-            }
-            for row in rows.clone() {
-                each((channel * height + row) * width + columns.start, columns.len());
-            }
+        if columns.len() == width {
+            return self
+                .axis(0)
+                .any(|channel| is((channel * height + rows.start) * width, rows.len() * width));
         }
+        let mut is_row = |channel, row| is((channel * height + row) * width + columns.start, columns.len());
+        self.axis(0).any(|channel| rows.clone().any(|row| is_row(channel, row)))
     }
 
     /// The smallest box outside of which the two values of an image are the same bit for bit, if they are outside of this one.
     #[must_use]
     pub(super) fn tightened(self, shape: [usize; 3], golden: &[f32], faulty: &[f32]) -> Self {
         let differs = |extent: Self| {
-            let mut found = false;
-            extent.for_each_run(shape, |offset, len| {
-                found = found || !same_bits(&golden[offset..][..len], &faulty[offset..][..len]);
-            });
-            found
+            extent
+                .any_run(shape, |offset, len| !same_bits(&golden[offset..][..len], &faulty[offset..][..len]))
         };
         let mut tight = self;
         for axis in 0..3 {

@@ -106,6 +106,13 @@ impl Pad {
         Self { extents: input.to_vec(), strides: [strides], start, value }
     }
 
+    /// Where in the output, seen as channels, rows and columns, the input's first value goes; `None` where an image has more dimensions
+    /// than these.
+    pub(super) fn corner(&self, [_, height, width]: [usize; 3]) -> Option<[usize; 3]> {
+        let start = self.start;
+        (self.extents.len() <= 3).then_some([start / (height * width), start / width % height, start % width])
+    }
+
     /// Pads one image.
     pub(super) fn apply(&self, input: &[f32], output: &mut [f32]) {
         output.fill(self.value);

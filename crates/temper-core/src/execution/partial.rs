@@ -7,7 +7,7 @@ use temper_kernels::{
 
 use super::extent::Extent;
 use super::faulty::Held;
-use super::program::{Program, Step, StepOp};
+use super::program::{Program, Step, StepOp, Value};
 use super::run::{Workspace, compute, product};
 use super::weights::StepWeights;
 
@@ -75,6 +75,7 @@ impl<'a> Partial<'a> {
                 avg_pool2d_regions(pool, *count_include_pad, to[0], self.read(0), output, regions);
             }
             op if aligned && is_elementwise(op) => self.elementwise(output),
+            StepOp::Pad(pad) if let Some(corner) = pad.corner(to) => self.moved(corner, output),
             _ => self.images(output, scratch),
         }
     }
@@ -125,6 +126,24 @@ impl<'a> Partial<'a> {
         };
         for &(image, extent) in self.todo {
             extent.for_each_run(shape, |offset, count| run(image * len + offset, count));
+        }
+    }
+
+    /// Values of the input, so many channels, rows and columns further on.
+    fn moved(&self, by: [usize; 3], output: &mut [f32]) {
+        let [from, to] = [self.step.inputs[0], self.step.output].map(|value| &self.program.values[value]);
+        let input = self.read(0);
+        let place = |value: &Value, image: usize, [channel, row, column]: [usize; 3]| {
+            image * value.len + (channel * value.shape[1] + row) * value.shape[2] + column
+        };
+        for &(image, extent) in self.todo {
+            let columns = extent.axis(2);
+            for (channel, row) in extent.axis(0).flat_map(|c| extent.axis(1).map(move |row| (c, row))) {
+                let at = [channel, row, columns.start];
+                let start = place(from, image, std::array::from_fn(|axis| at[axis] - by[axis]));
+                output[place(to, image, at)..][..columns.len()]
+                    .copy_from_slice(&input[start..][..columns.len()]);
+            }
         }
     }
 

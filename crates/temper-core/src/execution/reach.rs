@@ -18,6 +18,7 @@ impl Step {
             StepOp::MaxPool(shape) | StepOp::AvgPool { shape, .. } if from[1..] == shape.input => {
                 pooled(shape, changed, to)
             }
+            StepOp::Pad(pad) => pad.corner(to).map_or(full, |corner| changed.moved(corner)),
             StepOp::Conv { .. } | StepOp::Linear { .. } if input == 1 && from == to => changed,
             StepOp::BatchNorm { .. }
             | StepOp::Activation(_)

@@ -1,6 +1,6 @@
 //! How far an image's decision is from another one, and how much rounding may move it.
 
-use temper_kernels::{ConvShape, avg_pool2d, conv2d_partial_sums};
+use temper_kernels::{ConvShape, Scratch, avg_pool2d, conv2d_partial_sums};
 
 use super::sensitivity::{ROUNDOFF, Sensitivities};
 use crate::execution::program::{Program, Step, StepOp};
@@ -32,7 +32,7 @@ impl Margins {
         distances: &Distances,
         golden: &Workspace,
     ) -> Self {
-        let images = golden.images();
+        let (images, mut scratch) = (golden.images(), Scratch::default());
         let mut own: Vec<Vec<Vec<f64>>> = vec![Vec::new(); program.steps.len()];
         let mut rest = vec![vec![0.0; images]; program.steps.len() + 1];
         for (index, step) in program.steps.iter().enumerate().rev() {
@@ -41,7 +41,7 @@ impl Margins {
             let sensitivity = sensitivities.of_value[step.output].as_ref();
             if is_last || sensitivity.is_some() {
                 let rounding = Rounding { program, step, weights: &weights.steps[index], golden };
-                own[index] = (0..images).map(|image| rounding.of_channels(image)).collect();
+                own[index] = (0..images).map(|image| rounding.of_channels(image, &mut scratch)).collect();
             }
             if let Some(sensitivity) = sensitivity {
                 for (later, own) in later.iter_mut().zip(&own[index]) {
@@ -140,19 +140,19 @@ impl Rounding<'_> {
     }
 
     /// For each channel of the output, a bound on the norm of its rounding errors.
-    fn of_channels(&self, image: usize) -> Vec<f64> {
+    fn of_channels(&self, image: usize, scratch: &mut Scratch) -> Vec<f64> {
         let shape = self.program.values[self.step.output].shape;
-        let errors = self.of_values(image);
+        let errors = self.of_values(image, scratch);
         let plane = shape[1] * shape[2];
         let norm = |values: &[f64]| SECOND_ORDER * values.iter().map(|e| e * e).sum::<f64>().sqrt();
         if errors.is_empty() { vec![0.0; shape[0]] } else { errors.chunks_exact(plane).map(norm).collect() }
     }
 
     /// For each value of the output, to first order; empty for steps that do not round.
-    fn of_values(&self, image: usize) -> Vec<f64> {
+    fn of_values(&self, image: usize, scratch: &mut Scratch) -> Vec<f64> {
         let magnitude = |x: &f32| f64::from(*x).abs();
         match &self.step.op {
-            StepOp::Conv { shape, residual, .. } => self.of_product(shape, *residual, image),
+            StepOp::Conv { shape, residual, .. } => self.of_product(shape, *residual, image, scratch),
             StepOp::Linear { residual, .. } => {
                 let features = self.program.values[self.step.inputs[0]].len;
                 let shape = ConvShape {
@@ -164,7 +164,7 @@ impl Rounding<'_> {
                     dilation: [1, 1],
                     groups: 1,
                 };
-                self.of_product(&shape, *residual, image)
+                self.of_product(&shape, *residual, image, scratch)
             }
             StepOp::BatchNorm { .. } | StepOp::Add(_) | StepOp::Activation(_) => {
                 self.value(self.step.output, image).iter().map(|x| 2.0 * ROUNDOFF * magnitude(x)).collect()
@@ -182,12 +182,12 @@ impl Rounding<'_> {
     }
 
     /// `activation((sum + bias) · scale + shift + residual)`: the chain's error, and one roundoff of every intermediate result.
-    fn of_product(&self, shape: &ConvShape, residual: bool, image: usize) -> Vec<f64> {
+    fn of_product(&self, shape: &ConvShape, residual: bool, image: usize, scratch: &mut Scratch) -> Vec<f64> {
         let product = self.weights.product.as_ref().expect("packed with its step");
         let len = self.program.values[self.step.output].len;
         let (mut sums, mut partial) = (vec![0.0; len], vec![0.0; len]);
         let input = self.value(self.step.inputs[0], image);
-        conv2d_partial_sums(shape, input, product, &mut sums, &mut partial);
+        conv2d_partial_sums(shape, input, product, &mut sums, &mut partial, scratch);
         let residual = residual.then(|| self.value(self.step.inputs[1], image));
         let plane = len / shape.out_channels;
         let error = |(place, (&sum, &partial)): (usize, (&f32, &f32))| {

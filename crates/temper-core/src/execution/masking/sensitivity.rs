@@ -1,8 +1,10 @@
 //! How far a difference in one value can move the network's decision.
 
+use std::ops::Range;
+
 use temper_kernels::{Activation, ConvShape, PoolShape};
 
-use super::spectral::{Kernel, TINY};
+use super::spectral::{Gain, Kernel, TINY};
 use crate::execution::TapId;
 use crate::execution::program::{Program, Step, StepOp};
 use crate::execution::weights::{StepWeights, Weights};
@@ -27,6 +29,10 @@ impl Sensitivity {
     fn scaled(&self, factor: impl Fn(usize) -> f64) -> Self {
         let scaled = |values: &[f64]| values.iter().enumerate().map(|(i, value)| value * factor(i)).collect();
         Self { all: scaled(&self.all), one: scaled(&self.one) }
+    }
+
+    fn part(&self, channels: Range<usize>) -> Self {
+        Self { all: self.all[channels.clone()].to_vec(), one: self.one[channels].to_vec() }
     }
 
     /// Of a value that is read twice: ‖aΔ‖ + ‖bΔ‖ ≤ √(‖aΔ‖²/θ + ‖bΔ‖²/(1 − θ)) for any θ between 0 and 1 (Cauchy–Schwarz); the sizes of
@@ -65,6 +71,7 @@ impl Sensitivities {
         let anchor = last.map_or(program.output, |step| program.steps[step].inputs[0]);
         let mut known: Vec<Known> = program.values.iter().map(|_| Known::Unread).collect();
         known[anchor] = Known::Bounded(Sensitivity::unit(program.values[anchor].shape[0]));
+        let mut convolutions: Vec<Option<Convolution>> = program.steps.iter().map(|_| None).collect();
         for (index, step) in program.steps.iter().enumerate().rev() {
             if Some(index) == last {
                 continue;
@@ -72,7 +79,15 @@ impl Sensitivities {
             // The anchor counts as read once, by the decision.
             let of_inputs = match &known[step.output] {
                 Known::Bounded(output) => {
-                    Backward { program, step, weights: &weights.steps[index], output, is_exact }.inputs()
+                    let backward =
+                        Backward { program, step, weights: &weights.steps[index], output, is_exact };
+                    let next = only_product(program, step.output)
+                        .and_then(|next| convolutions[next].as_ref())
+                        .filter(|next| !next.is_joined);
+                    let own = backward.convolution(next.is_some());
+                    let of_inputs = backward.inputs(own.as_ref(), next);
+                    convolutions[index] = own;
+                    of_inputs
                 }
                 _ => step.inputs.iter().map(|_| None).collect(),
             };
@@ -102,6 +117,14 @@ fn last_layer(program: &Program, weights: &Weights) -> Option<usize> {
         .then_some(made)
 }
 
+/// The step that alone reads a value, if it does so once, to multiply it.
+fn only_product(program: &Program, value: usize) -> Option<usize> {
+    let read = program.values[value].last_read;
+    let times: usize =
+        program.steps.iter().flat_map(|step| &step.inputs).filter(|&&input| input == value).count();
+    (times == 1 && program.steps.get(read)?.inputs[0] == value).then_some(read)
+}
+
 /// Chains longer than this are not analysed: the rounding of their partial sums' magnitudes would no longer be small.
 const MOST_TAPS: usize = 100_000;
 
@@ -120,7 +143,8 @@ struct Backward<'a> {
 }
 
 impl Backward<'_> {
-    fn inputs(&self) -> Vec<Option<Sensitivity>> {
+    /// `own`: this step, if it is a convolution; `next`: the one that alone reads its output, if that is one.
+    fn inputs(&self, own: Option<&Convolution>, next: Option<&Convolution>) -> Vec<Option<Sensitivity>> {
         let shape = |value: usize| self.program.values[value].shape;
         let to = shape(self.step.output);
         let from = shape(self.step.inputs[0]);
@@ -129,8 +153,9 @@ impl Backward<'_> {
             StepOp::Conv { .. } | StepOp::Linear { .. } if !is_bounded(self.weights) => {
                 self.step.inputs.iter().map(|_| None).collect()
             }
-            StepOp::Conv { shape, activation, .. } if is_contraction(*activation) => {
-                let product = (shape.groups == 1 && from == shape.input).then(|| self.convolution(shape));
+            StepOp::Conv { activation, .. } if is_contraction(*activation) => {
+                let next = next.filter(|_| is_increasing(*activation));
+                let product = own.map(|own| own.sensitivity(next));
                 std::iter::once(product).chain(same().skip(1)).collect()
             }
             StepOp::Linear { activation, .. } if is_contraction(*activation) && to[1..] == [1, 1] => {
@@ -154,33 +179,47 @@ impl Backward<'_> {
                 let chain = 1.0 + (pool.kernel[0] * pool.kernel[1] + 2) as f64 * ROUNDOFF;
                 vec![Some(self.output.scaled(|_| chain * (overlap(pool) / count as f64).sqrt()))]
             }
+            StepOp::Pad(pad) => {
+                vec![pad.corner(to).map(|[first, ..]| self.output.part(first..first + from[0]))]
+            }
             _ => self.step.inputs.iter().map(|_| None).collect(),
         }
     }
 
-    fn convolution(&self, shape: &ConvShape) -> Sensitivity {
-        let kernel = Kernel {
+    /// This step as a convolution that is bounded, if it is one.
+    fn convolution(&self, is_joined: bool) -> Option<Convolution> {
+        let StepOp::Conv { shape, .. } = &self.step.op else { return None };
+        let from = self.program.values[self.step.inputs[0]].shape;
+        if shape.groups != 1 || from != shape.input || !is_bounded(self.weights) {
+            return None;
+        }
+        let reach = |axis: usize| shape.dilation[axis] * (shape.kernel[axis] - 1);
+        let kernel = |values| Kernel {
             outputs: shape.out_channels,
             inputs: shape.input[0],
             size: shape.kernel,
             dilation: shape.dilation,
-            plane: [shape.input[1], shape.input[2]],
-            values: self.weighted(shape.out_channels),
+            // With room for what a convolution before this one makes of its padding.
+            plane: [shape.input[1] + reach(0), shape.input[2] + reach(1)],
+            values,
         };
-        Self::through(&kernel)
+        let [plain, weighted] =
+            [false, true].map(|is_weighted| kernel(self.weighted(shape.out_channels, is_weighted)));
+        let gain = weighted.gain();
+        Some(Convolution { shape: *shape, plain, weighted, gain, is_joined })
     }
 
     /// A linear layer, whose features are channels of one or more values each.
     fn matrix(&self, from: [usize; 3]) -> Option<Sensitivity> {
         let features: usize = from.iter().product();
         let outputs = self.output.all.len();
-        let values = self.weighted(outputs);
+        let values = self.weighted(outputs, true);
         if values.len() != outputs * features {
             return None;
         }
         let kernel =
             Kernel { outputs, inputs: features, size: [1, 1], dilation: [1, 1], plane: [1, 1], values };
-        let of_feature = Self::through(&kernel);
+        let of_feature = through(&kernel.gain(), kernel.chain());
         let per_channel = features / from[0];
         let channels =
             |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
@@ -191,27 +230,85 @@ impl Backward<'_> {
         })
     }
 
-    /// The weights, each row times its channel's scale and sensitivity.
-    fn weighted(&self, rows: usize) -> Vec<f64> {
+    /// The weights, each row times its channel's scale and, if `is_weighted`, its sensitivity.
+    fn weighted(&self, rows: usize, is_weighted: bool) -> Vec<f64> {
         let product = self.weights.product.as_ref().expect("packed with its step");
         let columns = product.columns();
         let scale =
             |row: usize| self.weights.batch_norm.as_ref().map_or(1.0, |norm| f64::from(norm.scale[row]));
-        let factor: Vec<f64> = (0..rows).map(|row| self.output.all[row] * scale(row)).collect();
+        let weight = |row: usize| if is_weighted { self.output.all[row] } else { 1.0 };
+        let factor: Vec<f64> = (0..rows).map(|row| weight(row) * scale(row)).collect();
         let weight = |i: usize| f64::from(product.get(i)) * factor[i / columns];
         (0..rows * columns).map(weight).collect()
     }
+}
 
-    /// Chains of K fused multiply-adds round differently for different inputs: by at most K roundoffs of the magnitudes' sum.
-    fn through(kernel: &Kernel) -> Sensitivity {
-        let gain = kernel.gain();
-        let chain = (kernel.inputs * kernel.size[0] * kernel.size[1] + 16) as f64 * ROUNDOFF;
-        let all = gain.whole + chain * gain.absolute;
+/// Chains of K fused multiply-adds round differently for different inputs: by at most K roundoffs of the magnitudes' sum.
+fn through(gain: &Gain, chain: f64) -> Sensitivity {
+    let all = gain.whole + chain * gain.absolute;
+    Sensitivity {
+        all: gain.columns.iter().map(|column| column * all).collect(),
+        one: gain.columns.iter().map(|column| column * (1.0 + chain * gain.absolute)).collect(),
+    }
+}
+
+impl Kernel {
+    /// Roundoffs of one chain.
+    fn chain(&self) -> f64 {
+        (self.inputs * self.size[0] * self.size[1] + 16) as f64 * ROUNDOFF
+    }
+}
+
+/// A convolution with what is behind it.
+struct Convolution {
+    shape: ConvShape,
+    /// Times the channels' scales.
+    plain: Kernel,
+    /// Times their sensitivities too.
+    weighted: Kernel,
+    gain: Gain,
+    /// Whether it is bounded together with the next one. Then it is not with the one before, which may reach beyond this one's input:
+    /// the next one has no room for that.
+    is_joined: bool,
+}
+
+impl Convolution {
+    /// Of the input, given the convolution `next` that alone reads the output, after a function whose slope is between 0 and 1.
+    ///
+    /// That function makes a difference e a difference ½(e + R e), with |R| ≤ 1 for each value. So two convolutions A and B lengthen Δ to
+    /// ½(‖B A Δ‖ + ‖B R A Δ‖): the former is that of one linear operator, the latter at most the product of both gains. What A makes of
+    /// its padding, and is cut off before B, counts as values with R = −1.
+    fn sensitivity(&self, next: Option<&Self>) -> Sensitivity {
+        let (gain, chain) = (&self.gain, self.weighted.chain());
+        let each = through(gain, chain);
+        let has_room = |next: &&Self| {
+            (0..2).all(|axis| self.shape.input[axis + 1] + self.plain.reach(axis) <= next.plain.plane[axis])
+        };
+        let Some(next) = next.filter(|_| self.shape.stride == [1, 1]).filter(has_room) else { return each };
+        let Some((columns, whole)) = next.weighted.behind(&self.plain, &gain.columns) else { return each };
+        // Both round: the second, as a part of its gain, what the first makes of Δ.
+        let second = next.weighted.chain() * next.gain.absolute / next.gain.whole.max(TINY);
+        let slip = |gain: f64, rounding: f64| rounding + second * (gain + rounding);
+        let rounding = chain * gain.absolute;
+        let all = f64::midpoint(whole, gain.whole) + slip(gain.whole, rounding);
+        let one = |(both, column): (&f64, &f64)| f64::midpoint(*both, *column) + column * slip(1.0, rounding);
+        let all = gain.columns.iter().map(|column| column * all);
         Sensitivity {
-            all: gain.columns.iter().map(|column| column * all).collect(),
-            one: gain.columns.iter().map(|column| column * (1.0 + chain * gain.absolute)).collect(),
+            all: all.zip(&each.all).map(|(all, each)| all.min(*each)).collect(),
+            one: columns
+                .iter()
+                .zip(&gain.columns)
+                .map(one)
+                .zip(&each.one)
+                .map(|(one, each)| one.min(*each))
+                .collect(),
         }
     }
+}
+
+/// Whether a function's slope is between 0 and 1 everywhere.
+fn is_increasing(activation: Activation) -> bool {
+    matches!(activation, Activation::Identity | Activation::Relu | Activation::Clip { .. })
 }
 
 /// Whether a function never takes values further apart. (Rounding of the others is not analysed.)
@@ -225,9 +322,12 @@ fn is_contraction(activation: Activation) -> bool {
 
 /// The most windows that one input lies in.
 fn overlap(pool: &PoolShape) -> f64 {
-    let along = |axis: usize| match pool.dilation[axis] {
-        1 => pool.kernel[axis].div_ceil(pool.stride[axis]),
-        _ => pool.kernel[axis],
+    let along = |axis: usize| {
+        let windows = match pool.dilation[axis] {
+            1 => pool.kernel[axis].div_ceil(pool.stride[axis]),
+            _ => pool.kernel[axis],
+        };
+        windows.min(pool.output[axis])
     };
     (along(0) * along(1)) as f64
 }

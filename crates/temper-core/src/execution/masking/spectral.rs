@@ -49,33 +49,33 @@ impl Kernel {
     /// response over that size's frequencies (Sedghi, Gupta and Long, "The singular values of convolutional layers", ICLR 2019). A
     /// stride only drops outputs.
     pub(super) fn gain(&self) -> Gain {
-        let responses: Vec<Matrix> = self.frequencies().into_par_iter().map(|at| self.response(at)).collect();
-        let mut columns = vec![0.0f64; self.inputs];
-        for response in &responses {
-            for (column, largest) in columns.iter_mut().enumerate() {
-                let squares = (column..response.re.len()).step_by(self.inputs);
-                let square: f64 = squares.map(|i| response.re[i].powi(2) + response.im[i].powi(2)).sum();
-                *largest = largest.max(square);
-            }
-        }
-        let columns: Vec<f64> = columns.iter().map(|square| square.sqrt() * INFLATION).collect();
+        let frequencies = frequencies([0, 1].map(|axis| self.plane[axis] + self.reach(axis)));
+        let responses: Vec<Matrix> = frequencies.into_par_iter().map(|at| self.response(at)).collect();
+        let columns = longest_columns(&responses);
         let absolute = self.schur(&columns);
         let whole = if self.outputs.min(self.inputs) > MOST_CHANNELS {
             absolute
         } else {
-            let norms = responses.into_par_iter().map(|response| response.scaled(&columns).norm());
-            norms.reduce(|| 0.0, f64::max).min(absolute)
+            largest_norm(responses, &columns).min(absolute)
         };
         Gain { columns, whole, absolute }
     }
 
-    /// One of each pair of conjugate frequencies.
-    fn frequencies(&self) -> Vec<[f64; 2]> {
-        let [height, width] =
-            [0, 1].map(|axis| self.plane[axis] + self.dilation[axis] * (self.size[axis] - 1));
-        let all = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-        let half = all.filter(|&(y, x)| (y, x) <= ((height - y) % height, (width - x) % width));
-        half.map(|(y, x)| [TAU * y as f64 / height as f64, TAU * x as f64 / width as f64]).collect()
+    /// The operator of this kernel behind another one, with nothing cut off and nothing done to values between them: for each input
+    /// channel as [`Gain::columns`], and the norm with inputs divided by `columns`. `None` with too many channels.
+    pub(super) fn behind(&self, first: &Self, columns: &[f64]) -> Option<(Vec<f64>, f64)> {
+        if self.outputs.max(self.inputs).max(first.inputs) > MOST_CHANNELS {
+            return None;
+        }
+        let size = [0, 1].map(|axis| first.plane[axis] + first.reach(axis) + self.reach(axis));
+        let response = |at| self.response(at).times(&first.response(at));
+        let responses: Vec<Matrix> = frequencies(size).into_par_iter().map(response).collect();
+        Some((longest_columns(&responses), largest_norm(responses, columns)))
+    }
+
+    /// How far the kernel's taps are apart.
+    pub(super) fn reach(&self, axis: usize) -> usize {
+        self.dilation[axis] * (self.size[axis] - 1)
     }
 
     fn response(&self, [fy, fx]: [f64; 2]) -> Matrix {
@@ -114,6 +114,31 @@ impl Kernel {
     }
 }
 
+/// One of each pair of conjugate frequencies of a circular convolution.
+fn frequencies([height, width]: [usize; 2]) -> Vec<[f64; 2]> {
+    let all = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+    let half = all.filter(|&(y, x)| (y, x) <= ((height - y) % height, (width - x) % width));
+    half.map(|(y, x)| [TAU * y as f64 / height as f64, TAU * x as f64 / width as f64]).collect()
+}
+
+/// For each column, its largest length in any of the matrices.
+fn longest_columns(responses: &[Matrix]) -> Vec<f64> {
+    let mut longest = vec![0.0f64; responses[0].columns];
+    for response in responses {
+        for (column, longest) in longest.iter_mut().enumerate() {
+            let squares = (column..response.re.len()).step_by(response.columns);
+            let square: f64 = squares.map(|i| response.re[i].powi(2) + response.im[i].powi(2)).sum();
+            *longest = longest.max(square);
+        }
+    }
+    longest.iter().map(|square| square.sqrt() * INFLATION).collect()
+}
+
+/// The largest singular value of any of the matrices, their columns divided by numbers.
+fn largest_norm(responses: Vec<Matrix>, columns: &[f64]) -> f64 {
+    responses.into_par_iter().map(|response| response.scaled(columns).norm()).reduce(|| 0.0, f64::max)
+}
+
 /// Stands for zero where something is divided by it.
 pub(super) const TINY: f64 = 1e-150;
 
@@ -126,6 +151,30 @@ impl Matrix {
             *im /= divisor;
         }
         self
+    }
+
+    /// A·B.
+    fn times(&self, other: &Self) -> Self {
+        let rows = self.re.len() / self.columns;
+        let mut product = Self {
+            columns: other.columns,
+            re: vec![0.0; rows * other.columns],
+            im: vec![0.0; rows * other.columns],
+        };
+        for row in 0..rows {
+            let of_row = row * other.columns..(row + 1) * other.columns;
+            let (out_re, out_im) = (&mut product.re[of_row.clone()], &mut product.im[of_row]);
+            for k in 0..self.columns {
+                let (re, im) = (self.re[row * self.columns + k], self.im[row * self.columns + k]);
+                let from = k * other.columns..(k + 1) * other.columns;
+                let (b_re, b_im) = (&other.re[from.clone()], &other.im[from]);
+                for (i, (out_re, out_im)) in out_re.iter_mut().zip(out_im.iter_mut()).enumerate() {
+                    *out_re += re * b_re[i] - im * b_im[i];
+                    *out_im += re * b_im[i] + im * b_re[i];
+                }
+            }
+        }
+        product
     }
 
     /// An upper bound on the largest singular value: of the Gram matrix G, λ ≤ ‖G^n‖_F^(1/n) for any n (Delattre et al.,
@@ -279,6 +328,25 @@ mod tests {
             assert!(found <= gain.whole && gain.whole <= 1.6 * found, "{found} <= {}", gain.whole);
             let found = power_iteration(&dense(&kernel, true, &gain.columns), None);
             assert!(found <= gain.absolute, "{found} <= {}", gain.absolute);
+        }
+    }
+
+    #[test]
+    fn two_kernels_are_bounded_together() {
+        let first = kernel(3, 4, [3, 3], [4, 5]);
+        // Its input is all that the first makes, of the padding too.
+        let second = Kernel { plane: [6, 7], ..kernel(2, 3, [3, 2], [0, 0]) };
+        let (a, b) = (dense(&first, false, &[1.0; 4]), dense(&second, false, &[1.0; 3]));
+        let times = |row: &Vec<f64>| -> Vec<f64> {
+            (0..a[0].len()).map(|i| row.iter().zip(&a).map(|(b, a)| b * a[i]).sum()).collect()
+        };
+        let both: Vec<Vec<f64>> = b.iter().map(times).collect();
+        let (columns, whole) = second.behind(&first, &[1.0; 4]).expect("few channels");
+        let found = power_iteration(&both, None);
+        assert!(found <= whole && whole <= 1.6 * found, "{found} <= {whole}");
+        for (channel, &bound) in columns.iter().enumerate() {
+            let found = power_iteration(&both, Some(&(channel * 20..(channel + 1) * 20)));
+            assert!(found <= bound && bound <= 1.6 * found, "channel {channel}: {found} <= {bound}");
         }
     }
 
