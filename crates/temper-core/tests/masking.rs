@@ -12,7 +12,7 @@ use temper_core::execution::{
     Beside, Extent, Faulty, Masking, Origins, ParameterId, Program, TapId, Workspace,
 };
 use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Shortcut};
-use temper_core::network::{Model, Network};
+use temper_core::network::{GraphDescription, Model, Network};
 
 /// The records of a campaign's trials, all of them verified by brute force.
 fn run(campaign: &Campaign<'_>, golden: &Golden, proofs: ProofPolicy) -> Vec<TrialRecord> {
@@ -89,6 +89,44 @@ fn proofs_on_other_networks_change_no_record() {
     }
     println!("{shares:.3?}");
     assert!(shares.iter().filter(|share| **share > 0.1).count() >= 8, "{shares:?}");
+}
+
+/// Convolutions in a row, of several sizes, strides and paddings, with every activation whose slope is between 0 and 1: each is bounded together
+/// with one neighbour at most.
+const CHAIN: &str = "input = [1, 8, 8]
+node = [
+    { name = 'conv1', op = { kind = 'conv2d', in_channels = 1, out_channels = 4, kernel = 3, padding = 1 } },
+    { name = 'relu1', op = { kind = 'relu' } },
+    { name = 'conv2', op = { kind = 'conv2d', in_channels = 4, out_channels = 5, kernel = 5, padding = 2 } },
+    { name = 'bn2', op = { kind = 'batch-norm', num_features = 5 } },
+    { name = 'relu2', op = { kind = 'relu' } },
+    { name = 'conv3', op = { kind = 'conv2d', in_channels = 5, out_channels = 4, kernel = 3, padding = 2 } },
+    { name = 'clip3', op = { kind = 'clip', min = 0.0, max = 6.0 } },
+    { name = 'conv4', op = { kind = 'conv2d', in_channels = 4, out_channels = 6, kernel = 3, stride = 2 } },
+    { name = 'relu4', op = { kind = 'relu' } },
+    { name = 'conv5', op = { kind = 'conv2d', in_channels = 6, out_channels = 4, kernel = 1 } },
+    { name = 'conv6', op = { kind = 'conv2d', in_channels = 4, out_channels = 3, kernel = 3, padding = 1 } },
+    { name = 'relu6', op = { kind = 'relu' } },
+    { name = 'flatten', op = { kind = 'flatten' } },
+    { name = 'fc', op = { kind = 'linear', in_features = 48, out_features = 10 } },
+]";
+
+#[test]
+fn convolutions_in_a_row_are_bounded_two_by_two() {
+    let description: GraphDescription = toml::from_str(CHAIN).expect("a description");
+    let mut shares = Vec::new();
+    for seed in 0..3 {
+        let network = randomised(description.clone().build().expect("sound"), seed);
+        let model = Model { network, preprocessing: Preprocessing::default() };
+        for layers in ["conv1", "conv2", "conv3", "conv4", "conv[56]"] {
+            for size in [1e-4, 1e-3, 1e-2] {
+                let fault =
+                    format!("[[fault]]\nmodel = 'gaussian'\nsigma = {size}\ncount = 1\nlayers = '{layers}'");
+                shares.push(check(&model, 12, &format!("trials.count = 25\n{fault}")));
+            }
+        }
+    }
+    assert!(shares.iter().filter(|share| **share > 0.1).count() >= 10, "{shares:?}");
 }
 
 #[test]

@@ -103,8 +103,8 @@ struct Block<'a> {
     predictions: bool,
 }
 
-/// Proofs pay once trials have cost so many runs of every image; what they need costs about as much, once.
-const PROOFS_WORTH: f64 = 10.0;
+/// Proofs pay once trials have cost so many runs of every image; what they need costs about half as much, once.
+const PROOFS_WORTH: f64 = 20.0;
 
 /// One part of the memory in so many is for what proofs need.
 const PROOFS_SHARE: u64 = 4;
