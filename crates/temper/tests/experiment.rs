@@ -202,6 +202,60 @@ train.network.variant = "impossible"
 }
 
 #[test]
+fn what_was_interrupted_is_told_and_the_rest_is_there() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let variants = r#"
+[[variant]]
+name = "diverging"
+train.phase.optimizer = { kind = "sgd", lr = 1e30 }
+
+[[variant]]
+name = "impossible"
+train.phase.epochs = 0
+
+[[variant]]
+name = "endless"
+train.phase.epochs = 1000000
+"#;
+    let file = write(dir.path(), &small(variants));
+    let output = dir.path().join("results");
+    let output = output.to_str().expect("text");
+    let mut child = start(&["run", &file, "-o", output]);
+    let began = Instant::now();
+    let is_begun = || {
+        folders(output, "trainings").iter().any(|folder| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with("endless") && folder.join("history.jsonl").exists()
+        })
+    };
+    while !is_begun() && began.elapsed() < Duration::from_mins(2) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let busy = temper(&["run", &file, "-o", output]);
+    assert!(busy.code == 3 && busy.err.contains("another run is at work"), "{}", busy.err);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    assert_eq!(temper(&["report", output]).code, 0);
+    let text = page(output);
+    for expected in [
+        "not finished",
+        "of 1\u{202f}000\u{202f}000 epochs",
+        "not finite",
+        "impossible cannot be run",
+        "to do",
+    ] {
+        assert!(text.contains(expected), "{expected} is not on the page");
+    }
+    let status = temper(&["status", output]);
+    assert_eq!(status.code, 6);
+    assert!(
+        status.out.contains("of 1 000 000 epochs") && status.out.contains("last written"),
+        "{}",
+        status.out
+    );
+}
+
+#[test]
 fn killed_anywhere_it_ends_in_the_same_page() {
     let dir = tempfile::tempdir().expect("a folder");
     let variants = "\n[grid]\ntrain.seed = [1, 2, 3]\n";

@@ -6,6 +6,7 @@ mod outcome;
 mod summary;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use temper_core::analysis::{ComparedCondition, ConditionSummary, Side, compare};
@@ -30,6 +31,8 @@ struct Experiment {
     text: String,
     trainings: Vec<FoundTraining>,
     campaigns: Vec<FoundCampaign>,
+    /// Variants beside those that they are compared with, condition by condition, by the names of variant and campaign.
+    comparisons: BTreeMap<(String, String), Vec<ComparedCondition>>,
 }
 
 /// A training, as far as it is.
@@ -67,7 +70,16 @@ impl Experiment {
         };
         let trainings = (0..dir.plan.trainings.len()).map(training).collect::<Result<_, ReportError>>()?;
         let campaigns = (0..dir.plan.campaigns.len()).map(campaign).collect::<Result<_, ReportError>>()?;
-        Ok(Self { dir, text, trainings, campaigns })
+        let mut found = Self { dir, text, trainings, campaigns, comparisons: BTreeMap::new() };
+        found.comparisons = found
+            .variants()
+            .iter()
+            .flat_map(|variant| found.campaign_names().into_iter().map(move |name| (variant, name)))
+            .filter_map(|(variant, name)| {
+                Some(((variant.name.clone(), name.to_owned()), found.compare(variant, name)?))
+            })
+            .collect();
+        Ok(found)
     }
 
     fn variants(&self) -> &[Variant] {
@@ -98,7 +110,12 @@ impl Experiment {
     }
 
     /// A variant beside the one that it is compared with, condition by condition; `None`, if there is nothing to compare, or too little.
-    fn compared(&self, variant: &Variant, name: &str) -> Option<(&Variant, Vec<ComparedCondition>)> {
+    fn compared(&self, variant: &Variant, name: &str) -> Option<(&Variant, &[ComparedCondition])> {
+        let conditions = self.comparisons.get(&(variant.name.clone(), name.to_owned()))?;
+        Some((&self.variants()[variant.baseline?], conditions))
+    }
+
+    fn compare(&self, variant: &Variant, name: &str) -> Option<Vec<ComparedCondition>> {
         let baseline = &self.variants()[variant.baseline?];
         let (first, second) = (self.campaign_of(baseline, name)?, self.campaign_of(variant, name)?);
         let open = |place: usize| {
@@ -113,7 +130,7 @@ impl Experiment {
             Side { info: second.0.info(), records: &second.1 },
             CONFIDENCE,
         );
-        Some((baseline, comparison.ok()?.conditions))
+        Some(comparison.ok()?.conditions)
     }
 
     /// The groups of variants that are repetitions of one another, in order, with what `of` finds of each member.

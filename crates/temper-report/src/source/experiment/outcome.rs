@@ -170,7 +170,7 @@ fn worst_of_first(conditions: &[ComparedCondition]) -> Option<&ComparedCondition
 
 fn gain(experiment: &Experiment, variant: &Variant, name: &str) -> Option<Gain> {
     let (baseline, conditions) = experiment.compared(variant, name)?;
-    let worst = worst_of_first(&conditions)?;
+    let worst = worst_of_first(conditions)?;
     Some(Gain {
         over: baseline.name.clone(),
         condition: condition(worst),

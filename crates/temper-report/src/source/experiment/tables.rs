@@ -94,7 +94,7 @@ pub(super) fn comparisons(experiment: &Experiment, name: &str) -> Option<Block> 
             table.rows.push(vec![
                 Cell::text(&variant.name),
                 Cell::text(&baseline.name),
-                Cell::text(condition(&found)),
+                Cell::text(condition(found)),
                 Cell::Number(found.draws.1 as f64),
                 Cell::Number(found.mean_accuracy.1),
                 Cell::Number(found.mean_accuracy.0),
