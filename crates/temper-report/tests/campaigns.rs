@@ -137,7 +137,10 @@ fn what_is_damaged_is_named() {
     fs::write(dir.path().join("campaign.json"), &info[..100]).expect("written");
     assert!(refused(dir.path()).contains("campaign.json is not a campaign description"));
     let empty = tempfile::tempdir().expect("a folder");
-    assert!(refused(empty.path()).contains("holds nothing to report: expected campaign.json"));
+    assert!(
+        refused(empty.path())
+            .contains("holds nothing to report: expected experiment.json (an experiment), campaign.json")
+    );
     fs::create_dir(empty.path().join("inner")).expect("a folder");
     two_rates(&empty.path().join("inner"));
     assert!(refused(empty.path()).ends_with("inner"), "{}", refused(empty.path()));

@@ -92,6 +92,14 @@ pub(crate) struct NotMet {
     pub(crate) all: usize,
 }
 
+/// Parts of an experiment cannot be run.
+#[derive(Debug, Error)]
+#[error("parts of the experiment cannot be run, {parts} in all, as told above; nothing was run or written")]
+pub(crate) struct CannotRun {
+    /// Variants that make no sense, and trainings and campaigns that cannot be run.
+    pub(crate) parts: usize,
+}
+
 /// From now on a panic says that it is a bug, and where, in one line.
 pub(crate) fn report_bugs() {
     std::panic::set_hook(Box::new(|panic| {
@@ -126,7 +134,7 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
         INCOMPLETE
     } else if error.is::<NotMet>() {
         NOT_MET
-    } else if error.is::<PartlyFailed>() {
+    } else if error.is::<PartlyFailed>() || error.is::<CannotRun>() {
         PARTLY_FAILED
     } else if matches!(error.downcast_ref(), Some(RunError::Mismatch(_))) {
         BUG

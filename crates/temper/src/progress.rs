@@ -75,16 +75,19 @@ impl Observer for Inferences {
 
 /// A bar for each epoch of a training, and a line for each that is done.
 pub(crate) struct Epochs {
+    /// What its lines begin with.
+    prefix: String,
     bar: ProgressBar,
     all: usize,
 }
 
 impl Epochs {
-    /// Bars for so many epochs of so many images; drawn only if standard error is a terminal.
-    pub(crate) fn new(all: usize, images: usize) -> Self {
+    /// Bars for so many epochs of so many images; drawn only if standard error is a terminal. Lines begin with `name`, if it is not empty.
+    pub(crate) fn new(name: &str, all: usize, images: usize) -> Self {
         let template = "{msg} {wide_bar} {percent}% {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is sound");
-        Self { bar: BARS.add(ProgressBar::new(images as u64).with_style(style)), all }
+        let prefix = if name.is_empty() { String::new() } else { format!("{name}: ") };
+        Self { prefix, bar: BARS.add(ProgressBar::new(images as u64).with_style(style)), all }
     }
 
     /// Takes the bar off the screen.
@@ -95,11 +98,14 @@ impl Epochs {
 
 impl temper_train::training::Observer for Epochs {
     fn phase(&self, number: usize, spec: &PhaseSpec) {
-        say(&format!("{}: {} epochs", spec.title(number), spec.epochs));
+        say(&format!("{}{}: {} epochs", self.prefix, spec.title(number), spec.epochs));
     }
 
     fn batch(&self, epoch: usize, images: usize, loss: f64, accuracy: f64) {
-        self.bar.set_message(format!("epoch {epoch}/{}  loss {loss:.4}  accuracy {accuracy:.4}", self.all));
+        self.bar.set_message(format!(
+            "{}epoch {epoch}/{}  loss {loss:.4}  accuracy {accuracy:.4}",
+            self.prefix, self.all
+        ));
         self.bar.set_position(images as u64);
     }
 
@@ -109,8 +115,9 @@ impl temper_train::training::Observer for Epochs {
             .map_or(String::new(), |accuracy| format!("  validation {accuracy:.4}"));
         let EpochRecord { epoch, lr, train_loss, train_accuracy, test_accuracy, seconds, .. } = record;
         say(&format!(
-            "epoch {epoch:>3}  lr {lr:<8.3e}  loss {train_loss:.4}  train {train_accuracy:.4}{validation}  \
-             test {test_accuracy:.4}  {seconds:.1} s"
+            "{}epoch {epoch:>3}  lr {lr:<8.3e}  loss {train_loss:.4}  train {train_accuracy:.4}{validation}  \
+             test {test_accuracy:.4}  {seconds:.1} s",
+            self.prefix
         ));
         self.bar.reset();
     }
@@ -129,7 +136,7 @@ pub(crate) struct Chips {
 impl Chips {
     /// Bars for a study; drawn only if standard error is a terminal.
     pub(crate) fn new(study: &Study) -> Self {
-        let golden = Epochs::new(study.spec().golden.epochs(), study.golden().train.len());
+        let golden = Epochs::new("", study.spec().golden.epochs(), study.golden().train.len());
         let template = "{msg} {wide_bar} {pos}/{len} epochs, {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is sound");
         let bar =

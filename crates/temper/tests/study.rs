@@ -86,7 +86,7 @@ fn what_is_no_study_is_refused() {
     let campaign = refused("preset:flatenn");
     assert!(campaign.contains("is run by `temper campaign run preset:flatenn"), "{campaign}");
     assert!(refused("preset:nothing").contains("there is no preset \"nothing\""));
-    assert!(refused("quickstrat").contains("cannot read the study quickstrat"));
+    assert!(refused("quickstrat").contains("cannot read quickstrat"));
     let unknown =
         refused(&write(dir.path(), &example().replace("kind = \"batch-norm\"", "kind = \"batch-form\"")));
     assert!(

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::{AnalysisError, listed};
 use super::sample::{Sample, samples};
 use crate::campaign::{CampaignInfo, Condition, GoldenInfo, Swept, TrialRecord};
+use crate::memory::StorageSpec;
 use crate::statistics::{
     MeanDifference, SignedRank, StatisticsError, holm, paired as compare_paired, unpaired as compare_unpaired,
 };
@@ -135,13 +136,23 @@ fn differences(first: &CampaignInfo, second: &CampaignInfo) -> Vec<String> {
     let parts = [
         ("the faults differ", a.faults != b.faults),
         ("the hardware differs", a.hardware != b.hardware),
-        ("the storage differs", a.storage != b.storage),
+        ("the storage differs", formats(&a.storage) != formats(&b.storage)),
         ("the seeds differ", a.seed != b.seed),
         ("sites are sampled differently", sampling(first) != sampling(second)),
         ("the numbers of conditions differ", conditions(first) != conditions(second)),
         ("the images differ", first.identity.data != second.identity.data),
     ];
     parts.iter().filter(|(_, differs)| *differs).map(|(what, _)| (*what).to_owned()).collect()
+}
+
+/// What entries say about where bits lie: of several for the same values the last one, whatever its range.
+fn formats(storage: &[StorageSpec]) -> Vec<StorageSpec> {
+    let place = |entry: &StorageSpec| (entry.target, entry.layers.clone(), entry.place);
+    let counts = |(i, entry): &(usize, &StorageSpec)| {
+        storage[i + 1..].iter().all(|later| place(later) != place(entry))
+    };
+    let bare = |(_, entry): (usize, &StorageSpec)| StorageSpec { range: None, ..entry.clone() };
+    storage.iter().enumerate().filter(counts).map(bare).collect()
 }
 
 fn compare_condition(

@@ -362,12 +362,12 @@ impl Planner<'_> {
 /// Longest name in a folder's.
 const LONGEST_SLUG: usize = 48;
 
-/// A name as part of a folder's: lower-case letters, digits, dots and hyphens.
+/// A name as part of a folder's: lower-case letters, digits and hyphens.
 fn slug(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').filter(|word| !word.is_empty());
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut slug = words.collect::<Vec<_>>().join("-").to_lowercase();
     slug.truncate(LONGEST_SLUG);
-    slug
+    if slug.is_empty() { "variant".to_owned() } else { slug }
 }
 
 /// The hash of a specification and of what else its results depend on.

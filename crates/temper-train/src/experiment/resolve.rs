@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use temper_core::campaign::CampaignSpec;
 use toml::{Table, Value};
 
-use super::spec::{StruckSpec, TrainedEpoch};
+use super::spec::{RESERVED, StruckSpec, TrainedEpoch};
 use crate::recipe::RecipeSpec;
 
 /// What a variant does.
@@ -31,8 +31,9 @@ impl Resolved {
         };
         let (recipe, start) = match table.remove("train") {
             Some(Value::Table(train)) => recipe(train)?,
-            Some(_) => return Err("train: expected a table".to_owned()),
-            None => (None, None),
+            // A variant that trains nothing, of a base that does.
+            Some(Value::Boolean(false)) | None => (None, None),
+            Some(_) => return Err("train: expected a table, or false".to_owned()),
         };
         match (&recipe, &struck) {
             (Some(_), StruckSpec { file: Some(_), .. }) => {
@@ -80,7 +81,9 @@ fn recipe(mut train: Table) -> Result<(Option<RecipeSpec>, Option<String>), Stri
 
 /// A campaign's name may be part of a folder's and of a link.
 fn is_sound(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    !name.is_empty()
+        && !RESERVED.contains(&name)
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 fn campaign(
@@ -90,7 +93,9 @@ fn campaign(
 ) -> Result<(String, CampaignSpec), String> {
     let part = format!("[campaign.{name}]");
     if !is_sound(&name) {
-        return Err(format!("{part}: expected a name of letters, digits, - and _"));
+        return Err(format!(
+            "{part}: expected a name of letters, digits, - and _, and none of the words of --only"
+        ));
     }
     let Value::Table(mut table) = spec else { return Err(format!("{part}: expected a table")) };
     if table.contains_key("model") {

@@ -72,9 +72,10 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Whether it tells apart repetitions, not things to compare.
+    /// Whether it tells apart repetitions, not things to compare: other networks trained alike. (Other draws on the same network are no
+    /// repetitions: they all have what that network has.)
     pub(super) fn is_seed(&self) -> bool {
-        self.path.rsplit('.').next() == Some("seed")
+        self.path == "train.seed"
     }
 }
 
@@ -86,6 +87,9 @@ pub(super) struct NamedChange {
     pub(super) compare_with: Option<String>,
     pub(super) patch: Table,
 }
+
+/// What `--only` understands beside names.
+pub(super) const RESERVED: [&str; 3] = ["train", "campaign", "report"];
 
 /// The parts of an experiment that a variant may change.
 const PARTS: [&str; 3] = ["train", "model", "campaign"];
@@ -119,8 +123,12 @@ impl ExperimentSpec {
             let Some(Value::String(name)) = patch.remove("name") else {
                 return Err(ExperimentError::value(place, "expected a name = \"…\""));
             };
-            if name.trim().is_empty() {
-                return Err(ExperimentError::value(place, "expected a name, found an empty one"));
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                return Err(ExperimentError::value(place, "expected a name in one line of text"));
+            }
+            if RESERVED.contains(&name.as_str()) {
+                let reason = format!("\"{name}\" is a word of --only; choose another name");
+                return Err(ExperimentError::value(place, reason));
             }
             if changes.iter().any(|other| other.name.as_ref() == Some(&name)) {
                 return Err(ExperimentError::value(place, format!("a second variant is called \"{name}\"")));

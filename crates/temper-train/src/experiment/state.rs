@@ -28,6 +28,9 @@ use crate::training::{EpochRecord, TrainingResult, Verdict};
 const PLAN: &str = "experiment.json";
 const FAILURES: &str = "failures.json";
 
+/// The networks that a training leaves to be struck; without them it is gone on with, which writes them again.
+const NETWORKS: [&str; 2] = ["model.safetensors", "last.safetensors"];
+
 /// Why an experiment's directory cannot be read or written.
 #[derive(Debug, Error)]
 pub enum DirectoryError {
@@ -266,8 +269,8 @@ impl ExperimentDir {
     fn training_state(&self, stage: Stage, training: &PlannedTraining) -> State {
         let folder = self.path.join(&training.folder);
         match self.result(stage) {
-            Ok(Some(_)) => return State::Done,
-            Ok(None) => {}
+            Ok(Some(_)) if NETWORKS.iter().all(|name| folder.join(name).is_file()) => return State::Done,
+            Ok(_) => {}
             Err(error) => return unreadable(&error),
         }
         if !folder.exists() {

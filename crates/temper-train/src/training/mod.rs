@@ -106,6 +106,10 @@ impl<'a> Training<'a> {
     /// # Errors
     /// When a file cannot be written.
     pub fn run(&mut self, folder: &Folder, observer: &dyn Observer) -> Result<Ended, TrainError> {
+        if self.is_over() {
+            // A run that ended between its last checkpoint and this, or whose files were lost or damaged since.
+            folder.write_result(&self.result(), &self.kept())?;
+        }
         let mut announced = None;
         while !self.is_over() {
             self.enter_phase(folder)?;

@@ -16,8 +16,7 @@ use temper_train::study::{StudyRecord, StudySpec};
 use temper_train::training::EpochRecord;
 
 use super::print_json;
-use crate::exit::PartlyFailed;
-use crate::experiment::{failed, title};
+use crate::experiment::title;
 use crate::output::experiment::describe;
 use crate::output::table::{Table, duration, grouped};
 
@@ -72,18 +71,20 @@ fn state(done: usize, all: usize) -> State {
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<()> {
     let dir = &args.dir;
     let kind = DirectoryKind::find(dir)?;
-    let mut failures = 0;
     let (state, unit, stages, problems) = match kind {
         DirectoryKind::Experiment => {
             let experiment = ExperimentDir::read(dir)?;
-            failures = failed(&experiment);
             let stages: Vec<StageStatus> =
                 experiment.stages().map(|stage| of_stage(&experiment, stage)).collect();
-            let done = stages.iter().filter(|stage| stage.state == State::Done).count();
+            // What failed or is left out is settled: the next run may try it again, this one is over.
+            let is_open = |stage: &&StageStatus| {
+                matches!(stage.state, State::Waiting | State::Begun { .. } | State::Unreadable { .. })
+            };
+            let open = stages.iter().filter(is_open).count();
             let variants = experiment.plan.variants.iter();
             let problems = variants
                 .filter_map(|variant| Some(format!("{}: {}", variant.name, variant.problem.as_ref()?)));
-            (state(done, stages.len()), "trainings and campaigns", stages, problems.collect())
+            (state(stages.len() - open, stages.len()), "trainings and campaigns", stages, problems.collect())
         }
         DirectoryKind::Campaign => {
             let campaign = CampaignDir::open(dir)?;
@@ -102,8 +103,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<()> {
         }
     };
     let status = Status { kind, state, unit, last_written_s: since_written(dir), stages, problems };
-    if args.json { print_json(&status, out) } else { print(&status, out) }?;
-    if failures > 0 { Err(PartlyFailed { failed: failures }.into()) } else { Ok(()) }
+    if args.json { print_json(&status, out) } else { print(&status, out) }
 }
 
 fn of_stage(experiment: &ExperimentDir, stage: Stage) -> StageStatus {
@@ -164,18 +164,24 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<()> {
     for problem in &status.problems {
         writeln!(out, "cannot be run: {problem}")?;
     }
+    let is_left_out =
+        |stage: &&StageStatus| matches!(stage.state, State::Failed { .. } | State::Skipped { .. });
+    let left_out = match status.stages.iter().filter(is_left_out).count() {
+        0 => String::new(),
+        left_out => format!(", {left_out} of them failed or left out"),
+    };
     let kind = serde_json::to_value(status.kind)?;
     let what = match &status.state {
         State::Begun { done, all } => {
             let share = 100.0 * *done as f64 / *all as f64;
-            format!("{} of {} {} are recorded ({share:.1} %)", grouped(*done), grouped(*all), status.unit)
+            format!("{} of {} {} are done ({share:.1} %)", grouped(*done), grouped(*all), status.unit)
         }
-        State::Done => format!("all {} are recorded", status.unit),
-        _ => format!("no {} are recorded yet", status.unit),
+        State::Done => format!("all {} are done", status.unit),
+        _ => format!("no {} are done yet", status.unit),
     };
     let ago = status
         .last_written_s
         .map_or(String::new(), |seconds| format!("; last written {} ago", duration(seconds)));
-    writeln!(out, "{}: {what}{ago}", kind.as_str().unwrap_or_default())?;
+    writeln!(out, "{}: {what}{left_out}{ago}", kind.as_str().unwrap_or_default())?;
     Ok(())
 }

@@ -77,19 +77,24 @@ pub(super) fn run(args: &TrainArgs, out: &mut (dyn Write + Send)) -> Result<()> 
             args.output.display()
         );
     }
-    let result = args.threads.install(|| train(&prepared, &folder, &device))??;
+    let result = args.threads.install(|| train(&prepared, &folder, &device, ""))??;
     report(&result, &folder, args.json, out)
 }
 
-/// Trains, or goes on training, to the end.
-pub(crate) fn train(prepared: &Prepared, folder: &Folder, device: &Device) -> Result<TrainingResult> {
+/// Trains, or goes on training, to the end. Lines about it begin with `name`, if it has one.
+pub(crate) fn train(
+    prepared: &Prepared,
+    folder: &Folder,
+    device: &Device,
+    name: &str,
+) -> Result<TrainingResult> {
     let mut training = Training::new(prepared, device)?;
     if folder.has_checkpoint() {
         training.resume(folder)?;
         eprintln!("{} of {} epochs are done already", training.history().len(), prepared.recipe.epochs());
     }
     stop_on_ctrl_c("stopping after this step");
-    let epochs = Epochs::new(prepared.recipe.epochs(), prepared.train.len());
+    let epochs = Epochs::new(name, prepared.recipe.epochs(), prepared.train.len());
     let ended = training.run(folder, &epochs);
     epochs.finish();
     match ended? {

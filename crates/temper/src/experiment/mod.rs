@@ -23,7 +23,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use temper_core::write_atomically;
 use temper_train::device::Device;
 use temper_train::experiment::{
-    ExperimentDir, ExperimentPlan, ExperimentSpec, Failures, PlannedCampaign, Stage, State,
+    DirectoryError, ExperimentDir, ExperimentPlan, ExperimentSpec, Failures, PlannedCampaign, Stage, State,
 };
 
 use self::graph::Graph;
@@ -31,7 +31,7 @@ use self::inputs::Places;
 use self::record::Log;
 use self::stage::{Bench, Ended};
 use crate::cli::report::REPORT;
-use crate::exit::{PartlyFailed, StoppedExperiment};
+use crate::exit::{CannotRun, PartlyFailed, StoppedExperiment};
 use crate::output::experiment;
 use crate::progress::{say, stop_on_ctrl_c};
 
@@ -76,7 +76,7 @@ impl Request<'_> {
         let plan = self.plan()?;
         let chosen = selection::select(&plan, self.only)?;
         let mut dir = ExperimentDir::planned(self.output, plan);
-        let bench = Bench { dir: &dir, places: self.places(), device: self.device };
+        let bench = Bench { dir: &dir, places: self.places(), device: self.device, is_alone: true };
         let pending: Vec<Stage> =
             chosen.iter().copied().filter(|&stage| dir.state(stage) != State::Done).collect();
         let checked = pool(self.threads)?.install(|| bench.check(&pending, true));
@@ -85,27 +85,27 @@ impl Request<'_> {
         dir.failures = checked.failures;
         match failed(&dir) {
             0 => Ok(()),
-            failed => Err(PartlyFailed { failed }.into()),
+            parts => Err(CannotRun { parts }.into()),
         }
     }
 
     /// Runs what is not there yet, and reports.
     pub(crate) fn run(&self, out: &mut (dyn Write + Send)) -> Result<()> {
+        self.check_folder()?;
         let plan = self.plan()?;
         let chosen = selection::select(&plan, self.only)?;
-        self.check_folder()?;
-        let earlier = if ExperimentDir::is_one(self.output) {
-            ExperimentDir::read(self.output).map(|dir| dir.failures).unwrap_or_default()
-        } else {
-            Failures::new()
-        };
+        let earlier = self.earlier_failures()?;
         let mut dir = ExperimentDir::planned(self.output, plan);
         // What is chosen is tried again.
         let kept = dir.stages().filter(|stage| !chosen.contains(stage)).map(|stage| dir.relative(stage));
         dir.failures =
             kept.filter_map(|folder| Some((folder.to_owned(), earlier.get(folder)?.clone()))).collect();
+        let pending: Vec<Stage> =
+            chosen.into_iter().filter(|&stage| dir.state(stage) != State::Done).collect();
+        let problems = self.check(&dir, &pending)?;
         fs::create_dir_all(self.output).with_context(|| format!("cannot make {}", self.output.display()))?;
         let mut log = Log::open(self.output)?;
+        dir.failures.extend(problems);
         dir.write()?;
         self.keep_text()?;
         log.begin(self.threads, self.jobs, self.only)?;
@@ -114,8 +114,6 @@ impl Request<'_> {
                 eprintln!("warning: {}: {problem}", variant.name);
             }
         }
-        let pending: Vec<Stage> =
-            chosen.into_iter().filter(|&stage| dir.state(stage) != State::Done).collect();
         let complete = self.run_stages(&mut dir, &pending, &mut log)?;
         self.report(out)?;
         match (complete, failed(&dir)) {
@@ -125,10 +123,25 @@ impl Request<'_> {
         }
     }
 
+    /// What failed in earlier runs. A damaged file is written anew; another version of the format is left alone.
+    fn earlier_failures(&self) -> Result<Failures> {
+        if !ExperimentDir::is_one(self.output) {
+            return Ok(Failures::new());
+        }
+        match ExperimentDir::read(self.output) {
+            Ok(dir) => Ok(dir.failures),
+            Err(DirectoryError::Damaged { .. }) => Ok(Failures::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Refuses a folder that holds something else.
     fn check_folder(&self) -> Result<()> {
         let entries = match fs::read_dir(self.output) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                bail!("{} is a file; give a folder with -o", self.output.display())
+            }
             entries => entries.with_context(|| format!("cannot read {}", self.output.display()))?,
         };
         if ExperimentDir::is_one(self.output) {
@@ -147,6 +160,27 @@ impl Request<'_> {
         Ok(())
     }
 
+    /// Why stages cannot be run; an error, where nothing would be left to do of all campaigns, or of all trainings without any.
+    fn check(&self, dir: &ExperimentDir, pending: &[Stage]) -> Result<Failures> {
+        let bench = Bench { dir, places: self.places(), device: self.device, is_alone: true };
+        let problems = pool(self.threads)?.install(|| bench.check(pending, false)).failures;
+        let fails = |stage: &Stage| {
+            let needed = dir.needs(*stage).into_iter().chain([*stage]);
+            needed.map(|stage| dir.relative(stage)).find_map(|folder| problems.get(folder))
+        };
+        let has_campaigns = pending.iter().any(|stage| matches!(stage, Stage::Campaign(_)));
+        let wanted = || pending.iter().filter(|stage| !has_campaigns || matches!(stage, Stage::Campaign(_)));
+        if let Some(reason) = wanted().find_map(fails)
+            && wanted().all(|stage| fails(stage).is_some())
+        {
+            bail!("{}: {reason}", self.name);
+        }
+        for (folder, reason) in &problems {
+            eprintln!("warning: {}: {reason}", folder.display());
+        }
+        Ok(problems)
+    }
+
     /// Keeps the experiment as it was written.
     fn keep_text(&self) -> Result<()> {
         let path = self.output.join(FILE);
@@ -160,14 +194,8 @@ impl Request<'_> {
     /// Runs stages; returns whether none was stopped. Those that fail are noted.
     fn run_stages(&self, dir: &mut ExperimentDir, pending: &[Stage], log: &mut Log) -> Result<bool> {
         let known = dir.clone();
-        let bench = Bench { dir: &known, places: self.places(), device: self.device };
-        let problems = pool(self.threads)?.install(|| bench.check(pending, false)).failures;
-        for (folder, reason) in &problems {
-            eprintln!("warning: {}: {reason}", folder.display());
-        }
-        dir.failures.extend(problems);
-        dir.write_failures()?;
-
+        let bench =
+            Bench { dir: &known, places: self.places(), device: self.device, is_alone: self.jobs == 1 };
         let can_run =
             |stage: &Stage| !matches!(dir.state(*stage), State::Failed { .. } | State::Skipped { .. });
         let stages: Vec<Stage> = pending.iter().copied().filter(can_run).collect();
@@ -227,7 +255,7 @@ pub(crate) fn title(dir: &ExperimentDir, stage: Stage) -> String {
 }
 
 /// Variants that make no sense, and trainings and campaigns that failed.
-pub(crate) fn failed(dir: &ExperimentDir) -> usize {
+fn failed(dir: &ExperimentDir) -> usize {
     dir.plan.variants.iter().filter(|variant| variant.problem.is_some()).count() + dir.failures.len()
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Bench<'a> {
     pub(super) dir: &'a ExperimentDir,
     pub(super) places: Places<'a>,
     pub(super) device: &'a Device,
+    /// Whether one stage runs at a time: then its lines need no name.
+    pub(super) is_alone: bool,
 }
 
 impl Bench<'_> {
@@ -53,7 +55,8 @@ impl Bench<'_> {
     fn train(&self, stage: Stage, training: &PlannedTraining) -> Result<Ended> {
         let prepared = self.prepared(training)?;
         let folder = Folder::open(&self.dir.folder(stage), &prepared.recipe)?;
-        let result = train(&prepared, &folder, self.device)?;
+        let result =
+            train(&prepared, &folder, self.device, if self.is_alone { "" } else { &training.variant })?;
         Ok(Ended::Done(Some(result.verdict).filter(|verdict| *verdict != Verdict::Learned)))
     }
 

@@ -50,10 +50,11 @@ impl fmt::Display for Table {
 
 /// Seconds for readers: `40 s`, `3.5 min`, `2.0 h`.
 pub(crate) fn duration(seconds: f64) -> String {
-    match seconds {
-        ..90.0 => format!("{seconds:.0} s"),
-        ..5400.0 => format!("{:.1} min", seconds / 60.0),
-        _ => format!("{:.1} h", seconds / 3600.0),
+    // The sum of nothing is −0.
+    match seconds.abs() {
+        seconds @ ..90.0 => format!("{seconds:.0} s"),
+        seconds @ ..5400.0 => format!("{:.1} min", seconds / 60.0),
+        seconds => format!("{:.1} h", seconds / 3600.0),
     }
 }
 

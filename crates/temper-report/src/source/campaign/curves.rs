@@ -10,7 +10,7 @@ use crate::report::{Block, Figure};
 use crate::table::{Cell, Table};
 
 /// Lines that can be told apart.
-const MOST_LINES: usize = 12;
+pub(in crate::source) const MOST_LINES: usize = 12;
 /// Rows of a figure.
 const MOST_ROWS: usize = 40;
 
@@ -202,10 +202,7 @@ pub(in crate::source) fn x_axis(summaries: &[&ConditionSummary], axis: usize, na
 }
 
 /// At most so many lines as can be told apart: those that fall lowest, in their order.
-pub(in crate::source) fn worst_lines<T>(
-    lines: Vec<(String, T)>,
-    lowest: impl Fn(&T) -> f64,
-) -> Vec<(String, T)> {
+fn worst_lines<T>(lines: Vec<(String, T)>, lowest: impl Fn(&T) -> f64) -> Vec<(String, T)> {
     let mut order: Vec<(f64, usize)> =
         lines.iter().enumerate().map(|(i, (_, line))| (lowest(line), i)).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

@@ -86,6 +86,11 @@ impl Campaign {
         Ok(Self { info, axes, confidence: options.confidence, conditions, changes, torn })
     }
 
+    /// Images of the golden run.
+    pub(super) fn images(&self) -> u64 {
+        self.info.plan.images
+    }
+
     fn recorded(&self) -> u64 {
         self.conditions.iter().map(|found| found.recorded).sum()
     }

@@ -4,12 +4,12 @@ use temper_core::analysis::ConditionSummary;
 use temper_core::campaign::Condition;
 
 use super::outcome::ExperimentSummary;
-use super::{CONFIDENCE, Experiment, mean, tables};
+use super::{CONFIDENCE, Experiment, left_out, mean, tables};
 use crate::chart::{Axis, Band, Chart, Dots, Line, Lines, Point, Spread};
 use crate::number::{Format, counted, level};
 use crate::report::{Block, Figure};
 use crate::source::campaign::Campaign;
-use crate::source::campaign::curves::{View, alt, numeric_axes, slug, worst_lines, x_axis, x_of};
+use crate::source::campaign::curves::{View, alt, numeric_axes, slug, x_axis, x_of};
 use crate::source::names;
 use crate::table::{Cell, Table};
 
@@ -25,6 +25,8 @@ type Members<'a> = Vec<&'a ConditionSummary>;
 struct Measured<'a> {
     name: &'a str,
     groups: Vec<(&'a str, Vec<&'a Campaign>)>,
+    /// The groups that are drawn.
+    drawn: Vec<&'a str>,
     /// What all of them measured.
     summaries: Vec<&'a ConditionSummary>,
     axes: Vec<String>,
@@ -43,7 +45,8 @@ pub(super) fn blocks(experiment: &Experiment, summary: &ExperimentSummary, name:
         return Vec::new();
     }
     let conditions: Vec<Condition> = summaries.iter().map(|summary| summary.condition.clone()).collect();
-    let measured = Measured { name, groups, axes: names::axes(&conditions), summaries };
+    let measured =
+        Measured { name, groups, drawn: experiment.drawn(), axes: names::axes(&conditions), summaries };
     let has_axes = |summary: &&ConditionSummary| summary.condition.swept.len() == measured.axes.len();
     // Variants may change what is swept; then they have no axis in common.
     let numeric =
@@ -82,25 +85,20 @@ impl Measured<'_> {
         let is_its = |summary: &ConditionSummary| {
             names::condition(&summary.condition, &self.axes, Some(axis)) == *other
         };
-        let lines: Vec<(String, Vec<Point>)> = self
-            .groups
-            .iter()
-            .map(|(group, campaigns)| ((*group).to_owned(), points(campaigns, axis, view, &is_its)))
-            .filter(|(_, points)| !points.is_empty())
-            .collect();
-        let drawn_of = lines.len();
-        let lines =
-            worst_lines(lines, |points| points.iter().map(|point| point.y).fold(f64::INFINITY, f64::min));
         let repeated = self.groups.iter().any(|(_, campaigns)| campaigns.len() > 1);
         let band = if repeated { Band::Range } else { Band::Interval };
-        let lines: Vec<Line> =
-            lines.into_iter().map(|(label, points)| Line { label, points, band }).collect();
+        let line = |(group, campaigns): &(&str, Vec<&Campaign>)| {
+            let points = points(campaigns, axis, view, &is_its);
+            (!points.is_empty()).then(|| Line { label: (*group).to_owned(), points, band })
+        };
+        let mut lines: Vec<Line> = self.groups.iter().filter_map(line).collect();
         let bounds = if repeated {
             "range over repetitions".to_owned()
         } else {
             format!("{} interval", level(CONFIDENCE))
         };
-        let table = table(&lines, name, view, &bounds);
+        let (table, of) = (table(&lines, name, view, &bounds), lines.len());
+        lines.retain(|line| self.drawn.contains(&line.label.as_str()));
         let (kind, title, what) = match view {
             View::Accuracy if repeated => {
                 ("accuracy", "Accuracy", "Mean over draws and repetitions, with the range of the repetitions' means.".to_owned())
@@ -112,11 +110,7 @@ impl Measured<'_> {
                 "The same, less what each variant's network has without faults: shapes can be compared where golden accuracies differ.".to_owned(),
             ),
         };
-        let lines_left_out = if drawn_of > lines.len() {
-            format!(" Of {drawn_of} variants the {} that fall lowest are drawn.", lines.len())
-        } else {
-            String::new()
-        };
+        let lines_left_out = left_out(lines.len(), of);
         let figures_left_out = if all > MOST_FIGURES {
             format!(" Drawn for {MOST_FIGURES} of {all} combinations of the other fields.")
         } else {

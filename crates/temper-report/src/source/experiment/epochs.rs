@@ -2,11 +2,10 @@
 
 use temper_train::training::EpochRecord;
 
-use super::{Experiment, short};
+use super::{Experiment, left_out, short};
 use crate::chart::{Axis, Band, Chart, Line, Lines, Point, Scale};
 use crate::number::{Format, counted};
 use crate::report::{Block, Figure};
-use crate::source::campaign::curves::worst_lines;
 use crate::source::training::Trained;
 use crate::table::{Cell, Table};
 
@@ -25,6 +24,7 @@ pub(super) fn blocks(experiment: &Experiment) -> Vec<Block> {
     if groups.is_empty() {
         return Vec::new();
     }
+    let drawn = experiment.drawn();
     let records = || groups.iter().flat_map(|(_, members)| members).flat_map(|trained| &trained.history);
     let curves = [
         Curve {
@@ -53,7 +53,7 @@ pub(super) fn blocks(experiment: &Experiment) -> Vec<Block> {
         },
     ];
     let mut blocks: Vec<Block> =
-        curves.into_iter().map(|curve| Block::figure(figure(&groups, curve))).collect();
+        curves.into_iter().map(|curve| Block::figure(figure(&groups, &drawn, curve))).collect();
     blocks.push(table(experiment));
     blocks
 }
@@ -79,14 +79,16 @@ fn trained(experiment: &Experiment) -> Vec<(&str, Vec<&Trained>)> {
     groups
 }
 
-fn figure(groups: &[(&str, Vec<&Trained>)], curve: Curve) -> Figure {
+fn figure(groups: &[(&str, Vec<&Trained>)], drawn: &[&str], curve: Curve) -> Figure {
     let repeated = groups.iter().any(|(_, members)| members.len() > 1);
     let band = if repeated { Band::Range } else { Band::None };
-    let lines: Vec<(String, Vec<Point>)> =
-        groups.iter().map(|(group, members)| ((*group).to_owned(), points(members, curve.of))).collect();
+    let line = |(group, members): &(&str, Vec<&Trained>)| Line {
+        label: (*group).to_owned(),
+        points: points(members, curve.of),
+        band,
+    };
+    let mut lines: Vec<Line> = groups.iter().map(line).collect();
     let all = lines.len();
-    let shown = worst_lines(lines, |points| points.iter().map(|point| point.y).fold(f64::INFINITY, f64::min));
-    let lines: Vec<Line> = shown.into_iter().map(|(label, points)| Line { label, points, band }).collect();
     let mut columns = vec![
         ("variant", None),
         ("epoch", Some(Format::Count)),
@@ -104,11 +106,8 @@ fn figure(groups: &[(&str, Vec<&Trained>)], curve: Curve) -> Figure {
         }));
     }
     let range = if repeated { " Mean over repetitions, with their range." } else { "" };
-    let left_out = if all > lines.len() {
-        format!(" Of {all} variants {} are drawn.", lines.len())
-    } else {
-        String::new()
-    };
+    lines.retain(|line| drawn.contains(&line.label.as_str()));
+    let left_out = left_out(lines.len(), all);
     let x = Axis { title: "epoch".to_owned(), scale: Scale::Linear, format: Format::Count, limits: None };
     Figure {
         id: curve.id.to_owned(),

@@ -19,6 +19,7 @@ pub use outcome::{
 };
 
 use super::campaign::Campaign;
+use super::campaign::curves::MOST_LINES;
 use super::training::Trained;
 use super::{CONFIDENCE, methods, text_of};
 use crate::error::ReportError;
@@ -103,6 +104,13 @@ impl Experiment {
         variant.campaigns.iter().copied().find(|&place| planned(place).name == name)
     }
 
+    /// The images of the campaigns of that name, the most that any has.
+    fn images(&self, name: &str) -> u64 {
+        let campaigns =
+            self.dir.plan.campaigns.iter().zip(&self.campaigns).filter(|(planned, _)| planned.name == name);
+        campaigns.filter_map(|(_, found)| Some(found.measured.as_ref()?.images())).max().unwrap_or(0)
+    }
+
     /// What was measured of a variant by the campaign of that name.
     fn measured(&self, variant: &Variant, name: &str) -> Option<&Campaign> {
         let campaign = self.campaigns[self.campaign_of(variant, name)?].measured.as_ref()?;
@@ -146,6 +154,28 @@ impl Experiment {
         groups
     }
 
+    /// The groups that figures draw, the same in all: where there are too many, the first and those that keep most and least on average.
+    fn drawn(&self) -> Vec<&str> {
+        let average = |variant: &Variant| {
+            let measured =
+                variant.campaigns.iter().filter_map(|&place| self.campaigns[place].measured.as_ref());
+            let means: Vec<f64> =
+                measured.flat_map(Campaign::measured).map(|found| mean(&found.summary)).collect();
+            Some(means.iter().sum::<f64>() / means.len().max(1) as f64)
+        };
+        let groups = self.groups(average);
+        let mut order: Vec<(f64, &str)> = groups
+            .iter()
+            .skip(1)
+            .map(|(group, averages)| (averages.iter().sum::<f64>() / averages.len() as f64, *group))
+            .collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let left_out = groups.len().saturating_sub(MOST_LINES);
+        let from = (MOST_LINES - 1) / 2;
+        let hidden: Vec<&str> = order.iter().skip(from).take(left_out).map(|(_, group)| *group).collect();
+        groups.iter().map(|(group, _)| *group).filter(|group| !hidden.contains(group)).collect()
+    }
+
     /// Whether any variants are repetitions of one another.
     fn has_repetitions(&self) -> bool {
         self.variants().iter().any(|variant| variant.group != variant.name)
@@ -181,6 +211,16 @@ fn describe(state: &State, unit: &str) -> String {
         State::Skipped { reason } => format!("left out: {reason}"),
         State::Unreadable { .. } => "cannot be read".to_owned(),
     }
+}
+
+/// What is said below a figure that leaves variants out.
+fn left_out(drawn: usize, all: usize) -> String {
+    if drawn == all {
+        return String::new();
+    }
+    format!(
+        " Of {all} variants {drawn} are drawn: the first, and those that keep most and least on average; the data have all."
+    )
 }
 
 /// What became of a training, in a word or two.

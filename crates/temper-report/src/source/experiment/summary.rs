@@ -5,7 +5,7 @@ use temper_train::training::Verdict;
 
 use super::outcome::{ExperimentSummary, GroupOutcome, TrainingOutcome, by_group};
 use super::{CONFIDENCE, Experiment, describe, short};
-use crate::number::{Format, level, percent};
+use crate::number::{Format, counted, level, percent};
 use crate::report::{Block, KeyFigure};
 use crate::table::{Cell, Table};
 
@@ -79,13 +79,19 @@ fn key_figures(experiment: &Experiment, summary: &ExperimentSummary) -> Vec<KeyF
     let mut figures = Vec::new();
     let names = experiment.campaign_names();
     let all: Vec<_> = names.iter().map(|name| by_group(experiment, summary, name)).collect();
-    if let Some(best) =
-        all.iter().flatten().reduce(|best, other| if other.golden > best.golden { other } else { best })
-    {
+    // Accuracies on different images are not compared.
+    let largest = (0..names.len())
+        .reduce(|a, b| if experiment.images(names[b]) > experiment.images(names[a]) { b } else { a });
+    let best = largest.and_then(|place| {
+        let better = |best, other: &'_ GroupOutcome<'_>| -> bool { other.golden > best };
+        all[place].iter().reduce(|best, other| if better(best.golden, other) { other } else { best })
+    });
+    if let (Some(best), Some(place)) = (best, largest) {
+        let on = counted(experiment.images(names[place]), "image", "images");
         figures.push(KeyFigure::new(
             "Best accuracy without faults",
             percent(best.golden, 2),
-            best.described(""),
+            format!("{}; on {on}", best.described("")),
         ));
     }
     for (name, groups) in names.into_iter().zip(&all) {
@@ -138,7 +144,7 @@ fn gained(name: &str, groups: &[GroupOutcome<'_>]) -> Option<KeyFigure> {
     let at = if gain.condition.is_empty() { String::new() } else { format!(" at {}", gain.condition) };
     let over = if group.repetitions > 1 { " over repetitions" } else { "" };
     Some(KeyFigure::new(
-        format!("{name}: largest difference"),
+        format!("{name}: largest certain difference"),
         points(gain.difference),
         format!(
             "percentage points, {} over {}{at}; {} interval{over} {} to {}",
