@@ -49,6 +49,25 @@ fn a_campaign_and_a_training_have_pages_and_go_on_undisturbed() {
 }
 
 #[test]
+fn a_precision_that_was_missed_is_told_and_one_that_was_reached_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let draws = CAMPAIGN.replace("count = [0, 50, 500]", "count = [500]");
+    for (name, half_width, is_told) in [("missed", "0.0001", true), ("reached", "0.9", false)] {
+        let rule = format!(
+            "precision = {{ half_width = {half_width}, min = 4, max = 6, guard = 'equal-draws' }}\nimages = 'all'"
+        );
+        let (spec, records) = digits_campaign(dir.path(), &draws.replace("count = 4", &rule));
+        let records = records + name;
+        let run = temper(&["campaign", "run", &spec, "-o", &records]);
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert_eq!(temper(&["report", &records]).code, 0);
+        let page = fs::read_to_string(format!("{records}/report/report.html")).expect("the page");
+        assert_eq!(page.contains("not known to the precision"), is_told, "{name}");
+        assert!(!page.contains("is not finished"), "{name}");
+    }
+}
+
+#[test]
 fn what_is_no_campaign_or_a_damaged_one_is_bad_input() {
     let dir = tempfile::tempdir().expect("a folder");
     let (spec, records) = digits_campaign(dir.path(), CAMPAIGN);

@@ -80,6 +80,8 @@ pub struct Sample<'a> {
     pub looks: Option<Looks>,
     /// Where draws stop by precision and have stopped: the mean accuracy at that look, with the rule's interval and confidence.
     pub stopped: Option<Estimate>,
+    /// Whether they stopped without the precision that was asked for, since there were no more draws to be made.
+    pub is_imprecise: bool,
 }
 
 /// The sample of each condition, by its id. Records of conditions that the plan does not have are left out.
@@ -99,6 +101,7 @@ pub fn samples<'a>(
             records: Vec::new(),
             looks: None,
             stopped: None,
+            is_imprecise: false,
         })
         .collect();
     for record in records.values() {
@@ -111,9 +114,10 @@ pub fn samples<'a>(
         let Some(rule) = info.stopping_rule(sample.condition, records)? else { continue };
         sample.looks = Some(rule.looks().clone());
         let accuracies = info.accuracies(sample.condition, records);
-        if let Decision::Stop { estimate, .. } = rule.decide(&accuracies)? {
+        if let Decision::Stop { estimate, is_precise } = rule.decide(&accuracies)? {
             sample.records.truncate(estimate.draws);
             sample.stopped = Some(estimate);
+            sample.is_imprecise = !is_precise;
         }
     }
     Ok(samples)

@@ -41,6 +41,8 @@ pub(super) struct Found {
     dots: Vec<(f64, u64)>,
     /// Whether all its draws are made.
     is_complete: bool,
+    /// Whether all draws that the specification allows were not enough for the precision that it asks.
+    is_imprecise: bool,
     /// Trials recorded.
     recorded: u64,
 }
@@ -84,6 +86,11 @@ impl Campaign {
         }
         let Rows { torn, changes, .. } = rows;
         Ok(Self { info, axes, confidence: options.confidence, conditions, changes, torn })
+    }
+
+    /// How many conditions are not known as well as the specification asks.
+    pub(super) fn imprecise(&self) -> usize {
+        self.conditions.iter().filter(|found| found.is_imprecise).count()
     }
 
     /// Images of the golden run.
@@ -172,7 +179,7 @@ fn found(
         let good = yield_of(sample, floor, options.confidence).ok();
         let dots = if sample.has_all_images() { dots(sample) } else { Vec::new() };
         let label = names::condition(&summary.condition, axes, None);
-        Found { summary, label, good, dots, is_complete, recorded }
+        Found { summary, label, good, dots, is_complete, is_imprecise: sample.is_imprecise, recorded }
     };
     let both = summaries.into_iter().zip(&samples).skip(conditions.start).take(conditions.len());
     Ok(both.map(of_condition).collect())

@@ -32,6 +32,12 @@ fn warnings(campaign: &Campaign) -> Vec<Block> {
             percent(recorded as f64 / planned as f64, 1)
         )));
     }
+    if campaign.imprecise() > 0 {
+        let conditions = counted(campaign.imprecise() as u64, "condition is", "conditions are");
+        warnings.push(Block::warning(format!(
+            "{conditions} not known to the precision that the specification asks, after the most draws that it allows; their intervals are wider."
+        )));
+    }
     if recorded == 0 {
         warnings.push(Block::warning("No trial is recorded yet: there is nothing to show."));
     }

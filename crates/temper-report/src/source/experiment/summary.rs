@@ -7,6 +7,7 @@ use super::outcome::{ExperimentSummary, GroupOutcome, TrainingOutcome, by_group}
 use super::{CONFIDENCE, Experiment, describe, short};
 use crate::number::{Format, counted, level, percent};
 use crate::report::{Block, KeyFigure};
+use crate::source::campaign::Campaign;
 use crate::table::{Cell, Table};
 
 /// The first section.
@@ -65,6 +66,15 @@ fn warnings(experiment: &Experiment, summary: &ExperimentSummary) -> Vec<Block> 
         }
     }
     for (campaign, found) in plan.campaigns.iter().zip(&experiment.campaigns) {
+        let imprecise = found.measured.as_ref().map_or(0, Campaign::imprecise);
+        if imprecise > 0 {
+            warnings.push(Block::warning(format!(
+                "The campaign {} of {}: {} not known to the precision that it asks, after the most draws that it allows.",
+                campaign.name,
+                campaign.variant,
+                counted(imprecise as u64, "condition is", "conditions are")
+            )));
+        }
         let (State::Failed { reason } | State::Unreadable { reason }) = &found.state else { continue };
         let what = if matches!(found.state, State::Failed { .. }) { "failed" } else { "cannot be read" };
         warnings.push(Block::warning(format!(
