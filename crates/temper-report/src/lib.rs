@@ -31,7 +31,7 @@ pub use number::Format;
 pub use report::{Block, Code, Figure, KeyFigure, Report, Section, Text, Tone};
 pub use source::experiment::{
     CampaignOutcome, ExperimentSummary, Gain, TrainingOutcome, VariantSummary, WorstCondition,
-    experiment_summary,
+    read_experiment,
 };
 pub use source::{DirectoryKind, read};
 pub use table::{Cell, Column, Table};

@@ -5,7 +5,7 @@ pub mod support;
 use serde_json::json;
 use support::experiment::{base, planned, run, troubled};
 use support::{Made, page};
-use temper_report::{Cell, experiment_summary, read, write};
+use temper_report::{Cell, read, read_experiment, write};
 
 #[test]
 fn variants_are_compared_with_the_one_that_they_name() {
@@ -23,7 +23,7 @@ fn variants_are_compared_with_the_one_that_they_name() {
         };
         if condition == 3 { 90 - lost + draw % 2 } else { 90 }
     });
-    let summary = experiment_summary(dir.path()).expect("an experiment");
+    let summary = read_experiment(dir.path()).expect("an experiment").0;
     assert!(summary.complete);
     let outcome = |variant: usize| &summary.variants[variant].campaigns[0];
     let worst = outcome(0).worst.as_ref().expect("measured");
@@ -120,7 +120,7 @@ fn a_page_says_what_is_missing_failed_or_cannot_be_read() {
     ] {
         assert!(text.contains(expected), "{expected}");
     }
-    let summary = serde_json::to_value(experiment_summary(dir.path()).expect("a summary")).expect("JSON");
+    let summary = serde_json::to_value(read_experiment(dir.path()).expect("a summary").0).expect("JSON");
     let states: Vec<&str> = summary["variants"]
         .as_array()
         .expect("variants")

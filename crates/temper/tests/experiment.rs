@@ -6,14 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::{start, temper};
-
-/// The example of the reference.
-fn example() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/experiment-reference.md");
-    let page = fs::read_to_string(page).expect("the page is part of the repository");
-    page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example").to_owned()
-}
+use support::{example, start, temper};
 
 fn write(dir: &Path, text: &str) -> String {
     let path = dir.join("experiment.toml");
@@ -62,7 +55,7 @@ model = "zeroing"
 #[test]
 fn the_references_example_compares_variants_over_seeds() {
     let dir = tempfile::tempdir().expect("a folder");
-    let file = write(dir.path(), &example());
+    let file = write(dir.path(), &example("experiment-reference.md"));
     let output = dir.path().join("results");
     let output = output.to_str().expect("text");
     let run = temper(&["run", &file, "-o", output, "--jobs", "2", "--json"]);

@@ -5,14 +5,7 @@ pub mod support;
 use std::fs;
 use std::path::Path;
 
-use support::temper;
-
-/// The example of the reference.
-fn example() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/study-reference.md");
-    let page = fs::read_to_string(page).expect("the page is part of the repository");
-    page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example").to_owned()
-}
+use support::{example, temper};
 
 fn write(dir: &Path, text: &str) -> String {
     let path = dir.join("study.toml");
@@ -23,7 +16,7 @@ fn write(dir: &Path, text: &str) -> String {
 #[test]
 fn the_references_example_runs_and_shows_what_repairs_are_worth() {
     let dir = tempfile::tempdir().expect("a folder");
-    let study = write(dir.path(), &example());
+    let study = write(dir.path(), &example("study-reference.md"));
     let output = dir.path().join("results");
     let output = output.to_str().expect("text");
     let run = temper(&["run", &study, "-o", output]);
@@ -87,13 +80,16 @@ fn what_is_no_study_is_refused() {
     assert!(campaign.contains("is run by `temper campaign run preset:flatenn"), "{campaign}");
     assert!(refused("preset:nothing").contains("there is no preset \"nothing\""));
     assert!(refused("quickstrat").contains("cannot read quickstrat"));
-    let unknown =
-        refused(&write(dir.path(), &example().replace("kind = \"batch-norm\"", "kind = \"batch-form\"")));
+    let unknown = refused(&write(
+        dir.path(),
+        &example("study-reference.md").replace("kind = \"batch-norm\"", "kind = \"batch-form\""),
+    ));
     assert!(
         unknown.contains("study.toml: ") && unknown.contains("unknown variant `batch-form`"),
         "{unknown}"
     );
-    let misplaced = refused(&write(dir.path(), &example().replace("sigma = 0.5", "sigma = -0.5")));
+    let misplaced =
+        refused(&write(dir.path(), &example("study-reference.md").replace("sigma = 0.5", "sigma = -0.5")));
     assert!(misplaced.contains("[[hardware]]: phase 1: hardware 1: model: programming.sigma"), "{misplaced}");
     assert!(!dir.path().join("results").exists(), "nothing is begun");
     let study = temper(&[

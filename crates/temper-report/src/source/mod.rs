@@ -68,7 +68,7 @@ impl DirectoryKind {
 pub fn read(dir: &Path) -> Result<Report, ReportError> {
     match DirectoryKind::find(dir)? {
         DirectoryKind::Campaign => campaign::read(dir),
-        DirectoryKind::Experiment => experiment::read(dir),
+        DirectoryKind::Experiment => experiment::read_experiment(dir).map(|(_, report)| report),
         DirectoryKind::Study => study::read(dir),
         DirectoryKind::Training => training::read(dir),
     }

@@ -118,6 +118,20 @@ pub enum State {
     },
 }
 
+impl State {
+    /// In words; `unit` is what is counted, `number` how numbers are written.
+    pub fn describe(&self, unit: &str, number: impl Fn(u64) -> String) -> String {
+        match self {
+            Self::Waiting => "to do".to_owned(),
+            Self::Begun { done, all } => format!("{} of {} {unit}", number(*done), number(*all)),
+            Self::Done => "done".to_owned(),
+            Self::Failed { .. } => "failed".to_owned(),
+            Self::Skipped { reason } => format!("left out: {reason}"),
+            Self::Unreadable { .. } => "cannot be read".to_owned(),
+        }
+    }
+}
+
 impl ExperimentDir {
     /// Whether a directory is an experiment's.
     pub fn is_one(path: &Path) -> bool {

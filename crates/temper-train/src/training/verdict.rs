@@ -19,6 +19,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// In a word or two.
+    pub fn short(self) -> &'static str {
+        self.describe().split(':').next().unwrap_or_default()
+    }
+
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {

@@ -154,7 +154,9 @@ fn print(status: &Status, out: &mut dyn Write) -> Result<()> {
         let mut table = Table::new(&["stage", "state"]);
         for stage in &status.stages {
             let what = match &stage.state {
-                State::Failed { reason } => format!("failed: {reason}"),
+                State::Failed { reason } | State::Unreadable { reason } => {
+                    format!("{}: {reason}", describe(&stage.state, stage.unit))
+                }
                 state => describe(state, stage.unit),
             };
             table.row([stage.stage.clone(), what]);

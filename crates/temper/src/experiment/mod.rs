@@ -234,10 +234,10 @@ impl Request<'_> {
 
     /// Writes the page, prints the summary, and says where the page is.
     fn report(&self, out: &mut (dyn Write + Send)) -> Result<()> {
-        let summary = temper_report::experiment_summary(self.output)?;
+        let (summary, report) = temper_report::read_experiment(self.output)?;
         experiment::print(&summary, self.json, out)?;
         out.flush()?;
-        let written = temper_report::write(&temper_report::read(self.output)?, &self.output.join(REPORT))?;
+        let written = temper_report::write(&report, &self.output.join(REPORT))?;
         eprintln!("report: {}", written.page.display());
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Bench<'_> {
     }
 
     /// A training with all that it names.
-    pub(super) fn prepared(&self, training: &PlannedTraining) -> Result<Prepared> {
+    fn prepared(&self, training: &PlannedTraining) -> Result<Prepared> {
         let base = if training.start.is_some() { self.dir.path() } else { self.places.base };
         Ok(Prepared::new(training.recipe.clone(), base, self.places.data)?)
     }

@@ -15,12 +15,6 @@ pub(crate) fn print(summary: &ExperimentSummary, json: bool, out: &mut dyn Write
         return print_json(summary, out);
     }
     let has_training = summary.variants.iter().any(|variant| variant.training.is_some());
-    let mut names: Vec<&str> = Vec::new();
-    for campaign in summary.variants.iter().flat_map(|variant| &variant.campaigns) {
-        if !names.contains(&campaign.name.as_str()) {
-            names.push(&campaign.name);
-        }
-    }
     if has_training {
         let mut table = Table::new(&["variant", "training", "test accuracy"]).right(2);
         for variant in &summary.variants {
@@ -29,11 +23,11 @@ pub(crate) fn print(summary: &ExperimentSummary, json: bool, out: &mut dyn Write
         writeln!(out, "{table}")?;
     }
     let interval = format!("{} interval", percent(summary.confidence));
-    for name in names {
+    for name in &summary.campaigns {
         let headings = ["variant", "worst condition", "golden", "accuracy", &interval, "gain", &interval];
         let mut table = (2..headings.len()).fold(Table::new(&headings), Table::right);
         for variant in &summary.variants {
-            if let Some(campaign) = variant.campaigns.iter().find(|campaign| campaign.name == name) {
+            if let Some(campaign) = variant.campaigns.iter().find(|campaign| campaign.name == *name) {
                 table.row(campaign_row(variant, campaign));
             }
         }
@@ -57,7 +51,7 @@ fn training_row(variant: &VariantSummary) -> [String; 3] {
         return [variant.name.clone(), "-".to_owned(), String::new()];
     };
     let what = match verdict {
-        Some(verdict) => verdict.describe().split(':').next().unwrap_or_default().to_owned(),
+        Some(verdict) => verdict.short().to_owned(),
         None => describe(state, "epochs"),
     };
     [variant.name.clone(), what, test_accuracy.map_or(String::new(), |accuracy| format!("{accuracy:.4}"))]
@@ -92,12 +86,5 @@ fn campaign_row(variant: &VariantSummary, campaign: &CampaignOutcome) -> Vec<Str
 
 /// A state in words.
 pub(crate) fn describe(state: &State, unit: &str) -> String {
-    match state {
-        State::Waiting => "to do".to_owned(),
-        State::Begun { done, all } => format!("{} of {} {unit}", grouped(*done), grouped(*all)),
-        State::Done => "done".to_owned(),
-        State::Failed { .. } => "failed".to_owned(),
-        State::Skipped { reason } => format!("left out: {reason}"),
-        State::Unreadable { reason } => format!("unreadable: {reason}"),
-    }
+    state.describe(unit, grouped)
 }

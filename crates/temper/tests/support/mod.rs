@@ -68,6 +68,13 @@ pub fn start(arguments: &[&str]) -> Child {
     command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
 }
 
+/// The first example of a page of the documentation.
+pub fn example(page: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let page = fs::read_to_string(page).expect("the page is part of the repository");
+    page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example").to_owned()
+}
+
 /// Writes a specification beside the network it names; returns its path.
 pub fn write_campaign(dir: &Path, name: &str, spec: &str) -> String {
     fs::copy(MODEL, dir.join("digits-cnn.safetensors")).expect("copied");

@@ -282,12 +282,7 @@ fn bars(campaign: &Campaign) -> Option<Figure> {
         id: "accuracy-by-condition".to_owned(),
         title: "Accuracy of each condition".to_owned(),
         caption: format!("Mean over draws, with its {interval}.{note}"),
-        alt: format!(
-            "A dot with its interval for each of {}; the first, {}, at {}.",
-            counted(rows.len() as u64, "condition", "conditions"),
-            first.label,
-            Format::Share.text(first.mean)
-        ),
+        alt: alt_of_rows(first, &counted(rows.len() as u64, "condition", "conditions")),
         chart: Chart::Dots(Dots {
             x: Axis::share("accuracy"),
             rows,
@@ -296,6 +291,12 @@ fn bars(campaign: &Campaign) -> Option<Figure> {
         }),
         table,
     })
+}
+
+/// Rows of means in words: how many, and the first.
+pub(in crate::source) fn alt_of_rows(first: &Spread, rows: &str) -> String {
+    let mean = Format::Share.text(first.mean);
+    format!("A dot with its interval for each of {rows}; the first, {}, at {mean}.", first.label)
 }
 
 /// At most so many measured conditions: those with the lowest accuracies, in their order.

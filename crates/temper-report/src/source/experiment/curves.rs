@@ -9,7 +9,7 @@ use crate::chart::{Axis, Band, Chart, Dots, Line, Lines, Point, Spread};
 use crate::number::{Format, counted, level};
 use crate::report::{Block, Figure};
 use crate::source::campaign::Campaign;
-use crate::source::campaign::curves::{View, alt, numeric_axes, slug, x_axis, x_of};
+use crate::source::campaign::curves::{View, alt, alt_of_rows, numeric_axes, slug, x_axis, x_of};
 use crate::source::names;
 use crate::table::{Cell, Table};
 
@@ -202,12 +202,7 @@ impl Measured<'_> {
             caption: format!(
                 "Mean over draws, with its {interval}; of repetitions their mean and range.{note}"
             ),
-            alt: format!(
-                "A dot with its interval for each of {}; the first, {}, at {}.",
-                counted(rows.len() as u64, "row", "rows"),
-                first.label,
-                Format::Share.text(first.mean)
-            ),
+            alt: alt_of_rows(first, &counted(rows.len() as u64, "row", "rows")),
             chart: Chart::Dots(Dots {
                 x: Axis::share("accuracy"),
                 rows,

@@ -2,7 +2,7 @@
 
 use temper_train::training::EpochRecord;
 
-use super::{Experiment, left_out, short};
+use super::{Experiment, left_out};
 use crate::chart::{Axis, Band, Chart, Line, Lines, Point, Scale};
 use crate::number::{Format, counted};
 use crate::report::{Block, Figure};
@@ -165,7 +165,7 @@ fn table(experiment: &Experiment) -> Block {
         // Epochs count within the last phase.
         table.rows.push(vec![
             Cell::text(&planned.variant),
-            Cell::text(result.map_or("not finished", |result| short(result.verdict))),
+            Cell::text(result.map_or("not finished", |result| result.verdict.short())),
             Cell::Number(trained.history.len() as f64),
             Cell::number(phase.map(|phase| phase.best_epoch as f64)),
             Cell::number(phase.map(|phase| phase.best_test_accuracy)),

@@ -12,7 +12,6 @@ use std::path::Path;
 use temper_core::analysis::{ComparedCondition, ConditionSummary, Side, compare};
 use temper_core::campaign::CampaignDir;
 use temper_train::experiment::{ExperimentDir, PlannedCampaign, Stage, State, Variant};
-use temper_train::training::Verdict;
 
 pub use outcome::{
     CampaignOutcome, ExperimentSummary, Gain, TrainingOutcome, VariantSummary, WorstCondition,
@@ -201,16 +200,7 @@ fn mean(summary: &ConditionSummary) -> f64 {
 
 /// A state in words.
 fn describe(state: &State, unit: &str) -> String {
-    match state {
-        State::Waiting => "to do".to_owned(),
-        State::Begun { done, all } => {
-            format!("{} of {} {unit}", Format::Count.text(*done as f64), Format::Count.text(*all as f64))
-        }
-        State::Done => "done".to_owned(),
-        State::Failed { .. } => "failed".to_owned(),
-        State::Skipped { reason } => format!("left out: {reason}"),
-        State::Unreadable { .. } => "cannot be read".to_owned(),
-    }
+    state.describe(unit, |number| Format::Count.text(number as f64))
 }
 
 /// What is said below a figure that leaves variants out.
@@ -223,31 +213,26 @@ fn left_out(drawn: usize, all: usize) -> String {
     )
 }
 
-/// What became of a training, in a word or two.
-fn short(verdict: Verdict) -> &'static str {
-    verdict.describe().split(':').next().unwrap_or_default()
-}
-
-/// What an experiment's directory amounts to so far, in numbers.
+/// What an experiment's directory amounts to so far: in numbers, and as a report.
 ///
 /// # Errors
 /// When it is no experiment's, or a file in it is damaged or has another version of its format. A training or a campaign that cannot be read is
 /// said to be so.
-pub fn experiment_summary(path: &Path) -> Result<ExperimentSummary, ReportError> {
-    Ok(ExperimentSummary::new(&Experiment::read(path)?))
-}
-
-/// Reports an experiment.
-pub(super) fn read(path: &Path) -> Result<Report, ReportError> {
+pub fn read_experiment(path: &Path) -> Result<(ExperimentSummary, Report), ReportError> {
     let experiment = Experiment::read(path)?;
     let summary = ExperimentSummary::new(&experiment);
+    let report = report(&experiment, &summary);
+    Ok((summary, report))
+}
+
+fn report(experiment: &Experiment, summary: &ExperimentSummary) -> Report {
     let mut sections = vec![Section {
         id: "summary".to_owned(),
         title: "Summary".to_owned(),
-        blocks: summary::blocks(&experiment, &summary),
+        blocks: summary::blocks(experiment, summary),
     }];
     for name in experiment.campaign_names() {
-        let blocks = curves::blocks(&experiment, &summary, name);
+        let blocks = curves::blocks(experiment, summary, name);
         if !blocks.is_empty() {
             sections.push(Section {
                 id: format!("campaign-{name}"),
@@ -256,23 +241,23 @@ pub(super) fn read(path: &Path) -> Result<Report, ReportError> {
             });
         }
     }
-    let blocks = epochs::blocks(&experiment);
+    let blocks = epochs::blocks(experiment);
     if !blocks.is_empty() {
         sections.push(Section { id: "training".to_owned(), title: "Training".to_owned(), blocks });
     }
     sections.push(Section {
         id: "parts".to_owned(),
         title: "Parts".to_owned(),
-        blocks: tables::parts(&experiment),
+        blocks: tables::parts(experiment),
     });
     sections.push(methods(
-        method(&experiment),
+        method(experiment),
         "The experiment",
         experiment.text.clone(),
         "temper run EXPERIMENT.toml -o DIR",
     ));
     let plan = &experiment.dir.plan;
-    Ok(Report {
+    Report {
         title: experiment.title(),
         subtitle: format!(
             "{}: {} and {}.",
@@ -285,7 +270,7 @@ pub(super) fn read(path: &Path) -> Result<Report, ReportError> {
             ("report by".to_owned(), concat!("temper ", env!("CARGO_PKG_VERSION")).to_owned()),
         ],
         sections,
-    })
+    }
 }
 
 fn method(experiment: &Experiment) -> Vec<String> {
@@ -298,7 +283,7 @@ fn method(experiment: &Experiment) -> Vec<String> {
          of them and meets the same images, and variants are compared draw by draw: differences have Student's t interval of pairs (Biometrika 6, 1908). \
          Otherwise draws are two independent samples, with Welch's (Biometrika 34, 1947)."
             .to_owned(),
-        "Each draw's accuracy is a share of the images that a faulty network answers rightly; its mean over draws has Student's t interval. The worst \
+        "Each draw's accuracy is the share of the images that a faulty network answers rightly, or where draws run part of them an estimate of it; its mean over draws has Student's t interval. The worst \
          condition is the one with the lowest mean."
             .to_owned(),
         "A network whose training failed, did not learn or diverged is not struck: accuracies of a network that answers by chance say nothing about \
@@ -307,7 +292,7 @@ fn method(experiment: &Experiment) -> Vec<String> {
     ];
     if experiment.has_repetitions() {
         paragraphs.push(
-            "Variants that differ in seeds alone are repetitions: curves show their mean, with bands from the lowest to the highest of them, and what \
+            "Variants that differ in the training's seed alone are repetitions: curves show their mean, with bands from the lowest to the highest of them, and what \
              is gained on average over them has Student's t interval over repetitions."
                 .to_owned(),
         );

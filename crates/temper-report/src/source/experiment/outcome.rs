@@ -20,6 +20,8 @@ pub struct ExperimentSummary {
     pub complete: bool,
     /// Confidence level of intervals.
     pub confidence: f64,
+    /// The names of its campaigns.
+    pub campaigns: Vec<String>,
     /// Its variants.
     pub variants: Vec<VariantSummary>,
 }
@@ -105,6 +107,7 @@ impl ExperimentSummary {
             title: experiment.title(),
             complete: experiment.is_complete(),
             confidence: CONFIDENCE,
+            campaigns: experiment.campaign_names().into_iter().map(str::to_owned).collect(),
             variants: experiment
                 .variants()
                 .iter()

@@ -4,7 +4,7 @@ use temper_train::experiment::State;
 use temper_train::training::Verdict;
 
 use super::outcome::{ExperimentSummary, GroupOutcome, TrainingOutcome, by_group};
-use super::{CONFIDENCE, Experiment, describe, short};
+use super::{CONFIDENCE, Experiment, describe};
 use crate::number::{Format, counted, level, percent};
 use crate::report::{Block, KeyFigure};
 use crate::source::campaign::Campaign;
@@ -199,7 +199,7 @@ fn table(experiment: &Experiment, summary: &ExperimentSummary) -> Block {
 /// What became of a training, in a few words.
 fn trained(training: &TrainingOutcome) -> String {
     match training.verdict {
-        Some(verdict) => short(verdict).to_owned(),
+        Some(verdict) => verdict.short().to_owned(),
         None => describe(&training.state, "epochs"),
     }
 }
