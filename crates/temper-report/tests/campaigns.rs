@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use support::{Made, log_of, page::check};
+use support::{CAMPAIGN, Made, log_of, page::check, sealed};
 use temper_report::{Block, Cell, Chart, Figure, KeyFigure, Report, page, read, write};
 
 fn figure<'a>(report: &'a Report, id: &str) -> &'a Figure {
@@ -180,9 +180,9 @@ fn layers_and_bits_make_a_map() {
 }
 
 #[test]
-fn answers_that_change_are_counted_against_a_draw_without_faults() {
+fn answers_that_change_are_counted_against_golden_answers() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut made = Made { golden: (4, 4), predictions: true, ..Made::rates(&[0.0, 1e-4], 2) };
+    let made = Made { golden: (4, 4), predictions: true, ..Made::rates(&[1e-5, 1e-4], 2) };
     let conditions = made.describe(dir.path());
     let mut log = String::new();
     for draw in 0..2 {
@@ -200,19 +200,36 @@ fn answers_that_change_are_counted_against_a_draw_without_faults() {
     fs::write(log_of(dir.path()), &log).expect("written");
     // The same trials once more count once.
     fs::write(dir.path().join("shards/0001-of-1/host-2-2.jsonl"), &log).expect("written");
+    // A directory without golden answers says so.
     let report = read(dir.path()).expect("sound");
-    let Chart::Heat(heat) = &figure(&report, "answers").chart else { panic!("a map") };
-    assert_eq!(heat.columns, ["0", "1", "2", "none"]);
+    assert!(texts(&report).contains("the golden answers are not in the directory"));
+
+    let answers = |runs: &[(&[usize], [Option<u8>; 4])]| {
+        let line = |(conditions, predictions): &(&[usize], [Option<u8>; 4])| {
+            sealed(&json!({"campaign": CAMPAIGN, "conditions": conditions, "predictions": predictions}))
+        };
+        let lines: String = runs.iter().map(line).collect();
+        fs::write(dir.path().join("golden.jsonl"), lines).expect("written");
+        let Chart::Heat(heat) = figure(&read(dir.path()).expect("sound"), "answers").chart.clone() else {
+            panic!("a map")
+        };
+        heat
+    };
+    let heat = answers(&[(&[0, 1], [0, 1, 2, 2].map(Some))]);
+    assert_eq!((heat.rows.len(), heat.columns.join(" ")), (3, "0 1 2 none".to_owned()));
     // Of four inferences with the golden answer 1 two became 2; of eight with 2 two became none.
     let at = |golden: usize, faulty: usize| heat.values[golden * 4 + faulty];
     assert_eq!((at(0, 1), at(1, 2), at(2, 3), at(2, 0)), (0.0, 0.5, 0.25, 0.0));
     assert!(at(1, 1).is_nan());
-    // Without such a draw nothing is claimed.
-    made.axes[0].1.remove(0);
-    let other = tempfile::tempdir().expect("a folder");
-    made.write(other.path(), |_, _| [2, 1, 1]);
-    let report = read(other.path()).expect("sound");
-    assert!(texts(&report).contains("cannot be told"));
+    // Each condition has its own golden run; one has no answer for the last image.
+    let heat = answers(&[(&[0], [0, 1, 2, 2].map(Some)), (&[1], [Some(0), Some(2), Some(0), None])]);
+    assert_eq!(heat.rows, ["0", "1", "2", "none"]);
+    // Of the six inferences with the golden answer 0 two became 2.
+    assert!((heat.values[2] - 1.0 / 3.0).abs() < 1e-12 && heat.values[4 + 2] == 0.0);
+    assert_eq!(heat.values[12..15], [0.0; 3]);
+
+    fs::write(dir.path().join("golden.jsonl"), "{}\n").expect("written");
+    assert!(read(dir.path()).expect_err("damaged").to_string().contains("golden.jsonl, line 1"));
 }
 
 #[test]

@@ -52,7 +52,9 @@ pub use shard::{Shard, ShardError};
 pub use spec::{
     CalibrationSpec, CampaignSpec, DataSpec, ModelSpec, RecordSpec, SpecError, SpecPath, place_of,
 };
-pub use store::{AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenInfo, Records, StoreError};
+pub use store::{
+    AttemptLog, CampaignDir, CampaignInfo, FORMAT_VERSION, GoldenAnswers, GoldenInfo, Records, StoreError,
+};
 pub use sweep::{AxisValues, Each, SweepSpec, Swept, SweptValue, label};
 pub use trials::{Precision, Statistical, TrialsSpec};
 pub use verify::Mismatch;

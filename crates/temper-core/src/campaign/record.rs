@@ -1,5 +1,6 @@
 //! What is kept of a trial: one line of a log.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -58,13 +59,31 @@ pub enum RecordError {
 /// What comes between a record and its checksum.
 const CHECKSUM: &str = ",\"crc32\":\"";
 
+/// An object as one line of JSON, ending in the CRC-32 of the same JSON without it, and a line feed.
+pub(super) fn sealed(object: &impl Serialize) -> String {
+    let json = serde_json::to_string(object).expect("numbers and strings are always JSON");
+    let checksum = crc32fast::hash(json.as_bytes());
+    let body = json.strip_suffix('}').unwrap_or(&json);
+    format!("{body}{CHECKSUM}{checksum:08x}\"}}\n")
+}
+
+/// The object of such a line without its line feed.
+pub(super) fn unsealed<T: DeserializeOwned>(line: &str) -> Result<T, RecordError> {
+    let (body, checksum) = line.rsplit_once(CHECKSUM).ok_or(RecordError::NoChecksum)?;
+    let checksum = checksum.strip_suffix("\"}").ok_or(RecordError::NoChecksum)?;
+    let found = u32::from_str_radix(checksum, 16).map_err(|_| RecordError::NoChecksum)?;
+    let json = format!("{body}}}");
+    let expected = crc32fast::hash(json.as_bytes());
+    if found != expected {
+        return Err(RecordError::Checksum { expected, found });
+    }
+    Ok(serde_json::from_str(&json)?)
+}
+
 impl TrialRecord {
     /// The record as one line of JSON, ending in the CRC-32 of the same JSON without it, and a line feed.
     pub fn to_line(&self) -> String {
-        let json = serde_json::to_string(self).expect("numbers and strings are always JSON");
-        let checksum = crc32fast::hash(json.as_bytes());
-        let body = json.strip_suffix('}').unwrap_or(&json);
-        format!("{body}{CHECKSUM}{checksum:08x}\"}}\n")
+        sealed(self)
     }
 
     /// Reads a line without its line feed.
@@ -72,15 +91,7 @@ impl TrialRecord {
     /// # Errors
     /// When the checksum is absent or wrong, or the content is not a record.
     pub fn from_line(line: &str) -> Result<Self, RecordError> {
-        let (body, checksum) = line.rsplit_once(CHECKSUM).ok_or(RecordError::NoChecksum)?;
-        let checksum = checksum.strip_suffix("\"}").ok_or(RecordError::NoChecksum)?;
-        let found = u32::from_str_radix(checksum, 16).map_err(|_| RecordError::NoChecksum)?;
-        let json = format!("{body}}}");
-        let expected = crc32fast::hash(json.as_bytes());
-        if found != expected {
-            return Err(RecordError::Checksum { expected, found });
-        }
-        Ok(serde_json::from_str(&json)?)
+        unsealed(line)
     }
 
     /// The outcomes of the two strata, where it ran part of the images.

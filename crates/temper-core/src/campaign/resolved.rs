@@ -179,14 +179,19 @@ impl<'a> Campaign<'a> {
 
     /// The golden run of a condition: number of images whose label is the top class.
     pub fn golden_correct(&self, golden: &super::Golden, condition: usize) -> u64 {
-        golden.runs[self.conditions[condition].variant].correct
+        golden.runs[self.golden_run(condition)].correct
     }
 
     /// The golden run of a condition: the network's outputs for all images.
     ///
     /// **Shapes**: `[images, classes]`.
     pub fn golden_logits<'g>(&self, golden: &'g super::Golden, condition: usize) -> &'g [f32] {
-        &golden.runs[self.conditions[condition].variant].logits
+        &golden.runs[self.golden_run(condition)].logits
+    }
+
+    /// Which golden run is a condition's: conditions that store and compute the network alike share one.
+    pub(super) fn golden_run(&self, condition: usize) -> usize {
+        self.conditions[condition].variant
     }
 
     /// The memory in which a condition stores the network.

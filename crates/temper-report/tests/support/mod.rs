@@ -227,3 +227,10 @@ pub fn study(dir: &Path) {
     }
     fs::write(dir.join("records.jsonl"), records).expect("written");
 }
+
+/// A line of a log: an object that ends in the checksum of itself without it.
+pub fn sealed(object: &Value) -> String {
+    let json = object.to_string();
+    let body = json.strip_suffix('}').expect("an object");
+    format!("{body},\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(json.as_bytes()))
+}

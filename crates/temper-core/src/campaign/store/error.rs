@@ -80,6 +80,30 @@ pub enum StoreError {
         /// What is wrong.
         source: RecordError,
     },
+    /// A damaged line of golden answers.
+    #[error(
+        "{path}, line {line}, is damaged; restore the file, or remove it and run the campaign again to have it written again",
+        path = path.display()
+    )]
+    GoldenAnswers {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        source: RecordError,
+    },
+    /// Golden answers of another campaign.
+    #[error(
+        "{path}, line {line}: these answers are not those of this campaign's images; remove the file and run the campaign again",
+        path = path.display()
+    )]
+    StrayAnswers {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A record of another campaign, or of a trial, condition or draw that the campaign does not have.
     #[error(
         "{path}, line {line}: trial {trial} does not belong to this campaign; remove the file if it comes from another",

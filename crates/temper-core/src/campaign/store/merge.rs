@@ -6,13 +6,14 @@ use std::path::Path;
 
 use super::super::record::TrialRecord;
 use super::error::{StoreError, io_error};
+use super::golden::{GOLDEN, GoldenAnswers};
 use super::read::{Reader, Records};
 use super::{CampaignDir, INFO, LOG_EXTENSION, SHARDS, sorted_entries};
 use crate::atomic::{create_folder_atomically, write_atomically};
 
 impl CampaignDir {
     /// Merges this directory and others of the same campaign into a new one at `output`, which must be absent or empty: this one's
-    /// `campaign.json`, and all records in one log, sorted by trial id, each trial once and with the least `cpu_seconds` of its
+    /// `campaign.json`, the golden answers, and all records in one log, sorted by trial id, each trial once and with the least `cpu_seconds` of its
     /// records. So equal records give an equal log, whatever directories and logs they came in. The new directory appears whole or
     /// not at all, and can be run further like any other.
     ///
@@ -35,7 +36,8 @@ impl CampaignDir {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(io_error("create", parent))?;
         }
-        create_folder_atomically(output, |folder| self.write_merged(&records, folder))
+        let golden = self.golden_answers()?;
+        create_folder_atomically(output, |folder| self.write_merged(&records, golden.as_deref(), folder))
             .map_err(io_error("write", output))?;
         Ok((Self { path: output.to_owned(), info: self.info.clone() }, records))
     }
@@ -52,11 +54,19 @@ impl CampaignDir {
         Err(StoreError::Mixed { path, first, differs: differs.join(" and ") })
     }
 
-    fn write_merged(&self, records: &Records, folder: &Path) -> io::Result<()> {
+    fn write_merged(
+        &self,
+        records: &Records,
+        golden: Option<&[GoldenAnswers]>,
+        folder: &Path,
+    ) -> io::Result<()> {
         let shard = folder.join(SHARDS).join("merged");
         fs::create_dir_all(&shard)?;
         let log: String = records.by_trial.values().map(TrialRecord::to_line).collect();
         write_atomically(&shard.join("records").with_extension(LOG_EXTENSION), log.as_bytes())?;
+        if let Some(golden) = golden {
+            write_atomically(&folder.join(GOLDEN), GoldenAnswers::to_lines(golden).as_bytes())?;
+        }
         write_atomically(&folder.join(INFO), self.info.to_json().as_bytes())
     }
 }

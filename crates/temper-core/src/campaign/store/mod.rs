@@ -1,10 +1,11 @@
 //! A campaign's directory: what it is, and an append-only log of records for every attempt at it.
 //!
 //! `campaign.json` says what the campaign is; `shards/<k>-of-<n>/<attempt>.jsonl` holds the records of one process that ran shard
-//! k/n. Each log has one writer, so no lock is needed, and records are on the disk before the next block of trials begins. Readers
+//! k/n; `golden.jsonl`, where answers are recorded, the answers without faults. Each log has one writer, so no lock is needed, and records are on the disk before the next block of trials begins. Readers
 //! take all logs together, so a campaign may go on with another number of shards.
 
 mod error;
+mod golden;
 mod merge;
 mod read;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::StoreError;
 use self::error::io_error;
+pub use self::golden::GoldenAnswers;
 use self::read::Reader;
 pub use self::read::Records;
 use super::engine::Golden;

@@ -1,5 +1,6 @@
 //! Single draws, and what becomes of inferences.
 
+use super::confusion::Changes;
 use super::curves::lowest;
 use super::{Campaign, Found, names};
 use crate::chart::{Axis, Chart, Distribution, Dots, Shares, SharesRow, Spread};
@@ -105,20 +106,28 @@ fn spread(found: &Found, campaign: &Campaign) -> Option<(Spread, Vec<Cell>)> {
     Some((row, cells))
 }
 
+/// Answers that change, or why they are not shown.
+fn answers(changes: Option<&Changes>) -> Block {
+    let Some(changes) = changes else {
+        return Block::text(
+            "Which answers changed is not shown: the golden answers are not in the directory. Running the campaign again writes them, and \
+             no trial anew.",
+        );
+    };
+    match changes.figure() {
+        Some(figure) => Block::figure(figure),
+        None if changes.is_empty() => {
+            Block::text("Which answers changed is not shown: no draw ran all images.")
+        }
+        None => Block::text("Which answers changed is not shown: there are too many classes for a picture."),
+    }
+}
+
 /// Shares of outcomes, and answers that change.
 pub(super) fn outcomes(campaign: &Campaign) -> Vec<Block> {
     let mut blocks: Vec<Block> = shares(campaign).into_iter().map(Block::figure).collect();
-    if let Some(changes) = &campaign.changes {
-        match changes.figure() {
-            Some(figure) => blocks.push(Block::figure(figure)),
-            None if changes.is_known() => {
-                blocks.push(Block::text("Answers that change are not drawn: there are too many classes."));
-            }
-            None => blocks.push(Block::text(
-                "Predictions are recorded, but which answers changed cannot be told: no draw left all answers as they were, and the golden ones \
-                 are not recorded. A condition without faults (a rate of 0) would show them.",
-            )),
-        }
+    if campaign.info.spec.record.predictions {
+        blocks.push(answers(campaign.changes.as_ref()));
     }
     blocks
 }

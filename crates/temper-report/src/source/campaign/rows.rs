@@ -80,14 +80,19 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Reads the logs, one record at a time; twice, where predictions were recorded.
+    /// Reads the logs, one record at a time.
     pub(super) fn read(dir: &CampaignDir) -> Result<Self, ReportError> {
         let info = dir.info();
         let mut by_condition = vec![Vec::new(); info.plan.conditions.len()];
-        let mut changes = info.spec.record.predictions.then(|| Changes::new(info));
+        let golden = dir.golden_answers()?;
+        let mut changes = golden.map(|golden| Changes::new(info.plan.conditions.len(), golden));
+        // A trial that several logs have counts once.
+        let mut seen = HashSet::new();
         let torn = dir.visit_records(|record| {
-            if let Some(changes) = &mut changes {
-                changes.learn(&record);
+            if let Some(changes) = &mut changes
+                && seen.insert(record.trial)
+            {
+                changes.count(&record);
             }
             by_condition[record.condition].push(Row::new(&record));
         })?;
@@ -98,14 +103,6 @@ impl Rows {
                 // Two records of one trial: the reader of whole records says which, and where.
                 dir.records()?;
             }
-        }
-        if let Some(changes) = changes.as_mut().filter(|changes| changes.is_known()) {
-            let mut seen = HashSet::new();
-            dir.visit_records(|record| {
-                if seen.insert(record.trial) {
-                    changes.count(&record);
-                }
-            })?;
         }
         Ok(Self { by_condition, torn, changes })
     }

@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use clap::Args;
 use temper_core::campaign::{
-    Campaign, CampaignDir, CampaignInfo, CampaignSpec, Observer, ProofPolicy, RunOptions, Schedule, Shard,
-    Trial,
+    Campaign, CampaignDir, CampaignInfo, CampaignSpec, GoldenAnswers, Observer, ProofPolicy, RunOptions,
+    Schedule, Shard, Trial,
 };
 
 use super::spec::SpecArgs;
@@ -106,6 +106,9 @@ pub(crate) fn run_campaign(
     bar.finish();
     let info = CampaignInfo::new(campaign, spec, model_file, &golden);
     let dir = CampaignDir::open_or_create(output, &info)?;
+    if spec.record.predictions {
+        dir.keep_golden_answers(&GoldenAnswers::of(campaign, &golden))?;
+    }
     let records = dir.records()?;
     note_torn(&records);
     let mut done = records.by_trial;
