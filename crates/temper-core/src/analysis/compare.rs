@@ -69,7 +69,7 @@ pub struct ComparedCondition {
 /// The second mean minus the first, with tests. P-values are adjusted over all conditions of the comparison by [`holm()`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
-    /// Difference, t interval and t test: Student's of pairs, Welch's otherwise.
+    /// Difference, t interval and t test: Student's of pairs, Welch's otherwise; its standard error is 0 where every fault was made.
     pub mean: MeanDifference,
     /// Its p-value, adjusted; `None` where there is none.
     pub adjusted_p_value: Option<f64>,
@@ -81,6 +81,7 @@ pub struct Difference {
 
 /// Compares two campaigns in all conditions that both have. Conditions match if they have the same swept values, in any order of axes.
 ///
+/// Where both have every fault there is on all images, the difference is what it is: no interval about it, and no test. Otherwise it is estimated.
 /// Draws are paired if both campaigns have the same faults, storage, seed, way of sampling and images and the condition has the same number
 /// and as many sites in both: then the same draw strikes the same sites. Draws that only one has are left out. Of two networks, or two
 /// trainings of one, it is the second that is to be better: a positive difference of accuracies speaks for it.
@@ -181,14 +182,20 @@ fn compare_condition(
     let (accuracies_a, accuracies_b) = (accuracies(&a, first.golden), accuracies(&b, second.golden));
     let (drops_a, drops_b) = (drops(&a, first.golden), drops(&b, second.golden));
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let compared = |a: &[f64], b: &[f64]| {
+        if first.is_census() && second.is_census() {
+            return Ok(exact(mean(b) - mean(a), confidence));
+        }
+        difference(a, b, is_paired, confidence)
+    };
     Ok(ComparedCondition {
         swept: first.condition.swept.clone(),
         pairing: if is_paired { Pairing::Paired } else { Pairing::Unpaired { reasons } },
         draws: (a.len(), b.len()),
         golden_accuracy: (first.golden.accuracy(), second.golden.accuracy()),
         mean_accuracy: (mean(&accuracies_a), mean(&accuracies_b)),
-        accuracy: difference(&accuracies_a, &accuracies_b, is_paired, confidence)?,
-        accuracy_drop: difference(&drops_a, &drops_b, is_paired, confidence)?,
+        accuracy: compared(&accuracies_a, &accuracies_b)?,
+        accuracy_drop: compared(&drops_a, &drops_b)?,
     })
 }
 
@@ -207,6 +214,19 @@ fn accuracies(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
 /// Accuracy drops, from whole images: drops that are equal must be equal numbers, or ranks would see differences that are not there.
 fn drops(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
     records.iter().map(|record| golden.accuracy_drop_of(record)).collect()
+}
+
+/// A difference that is known, not estimated.
+fn exact(difference: f64, confidence: f64) -> Difference {
+    let mean = MeanDifference {
+        difference,
+        standard_error: 0.0,
+        degrees_of_freedom: None,
+        p_value: None,
+        interval: (difference, difference),
+        confidence,
+    };
+    Difference { mean, adjusted_p_value: None, signed_rank: None, adjusted_signed_rank_p_value: None }
 }
 
 /// The second sample minus the first; p-values not adjusted yet.

@@ -195,6 +195,11 @@ impl Sample<'_> {
         self.unit == Unit::EveryFault && (self.records.len() as u64) < self.condition.sites
     }
 
+    /// Whether the draws are all faults there are, on all images: then nothing is left to chance.
+    pub(super) fn is_census(&self) -> bool {
+        self.unit == Unit::EveryFault && !self.is_part_of_all() && self.has_all_images()
+    }
+
     /// Nothing if there is a sample to speak of.
     pub(super) fn check(&self, needed: usize) -> Result<(), AnalysisError> {
         let (condition, found) = (self.label(), self.records.len());

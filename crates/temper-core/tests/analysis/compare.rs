@@ -4,7 +4,7 @@ use serde::Deserialize;
 use temper_core::analysis::{AnalysisError, Comparison, Difference, Pairing, Side, compare};
 use temper_core::campaign::{Outcomes, Statistical};
 
-use crate::directory::{Directory, lost, swept};
+use crate::directory::{Directory, close, lost, swept};
 
 #[derive(Deserialize)]
 struct Reference {
@@ -220,4 +220,28 @@ fn the_same_is_no_different() {
     assert_eq!((found.accuracy.mean.difference, found.accuracy.mean.interval), (0.0, (0.0, 0.0)));
     assert_eq!((found.accuracy.mean.p_value, found.accuracy.adjusted_p_value), (None, None));
     assert_eq!(found.accuracy.adjusted_signed_rank_p_value, Some(1.0));
+}
+
+#[test]
+fn two_exhaustive_campaigns_differ_by_what_they_differ() {
+    let exhaustive = |sites: u64, lost_of: &[u64]| {
+        let toml = "trials.exhaustive = true\nfault = [{ model = \"bit-flip\" }]";
+        let mut made = Directory::new(toml, &[(Vec::new(), sites)], sites, (10, 10));
+        for &sdc in lost_of {
+            made.add(0, lost(10, sdc));
+        }
+        made
+    };
+    let (first, second) = (exhaustive(4, &[1, 2, 3, 6]), exhaustive(3, &[1, 0, 2]));
+    // (9 + 8 + 7 + 4) / 40 = 0.7 and (9 + 10 + 8) / 30 = 0.9.
+    let found = compared(&first, &second, 0.95).expect("complete").conditions.remove(0);
+    let difference = found.accuracy;
+    close(difference.mean.difference, 0.2);
+    assert_eq!(difference.mean.interval, (difference.mean.difference, difference.mean.difference));
+    assert_eq!((difference.mean.standard_error, difference.mean.p_value), (0.0, None));
+    assert_eq!((difference.signed_rank, difference.adjusted_p_value), (None, None));
+    close(found.accuracy_drop.mean.difference, -0.2);
+    // One fault less, and nothing can be said.
+    let part = exhaustive(4, &[1, 0, 2]);
+    assert!(matches!(compared(&first, &part, 0.95), Err(AnalysisError::PartOfAll { .. })));
 }
