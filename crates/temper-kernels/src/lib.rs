@@ -42,6 +42,7 @@ mod gradient;
 mod integer;
 mod isa;
 mod linear;
+mod memory;
 mod normal;
 mod pack;
 mod panels;
@@ -70,6 +71,7 @@ pub use integer::{
 };
 pub use isa::Isa;
 pub use linear::{linear, linear_once, linear_regions};
+pub use memory::LargePages;
 pub use normal::standard_normal;
 pub use pack::PackedWeights;
 pub use partial_sums::conv2d_partial_sums;

@@ -11,10 +11,15 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use temper_core::data::{Dataset, Preprocessing, Split};
+use temper_kernels::LargePages;
 use temper_train::device;
 use temper_train::initialise;
 use temper_train::recipe::{NetworkSource, RecipeSpec};
 use temper_train::training::{Folder, Observer, Prepared, Training};
+
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: LargePages = LargePages;
 
 const BATCH: usize = 128;
 const BATCHES_PER_EPOCH: usize = 32;

@@ -183,12 +183,10 @@ impl<'a> Inputs<'a> {
         for (index, out) in images.into_iter().zip(out.chunks_exact_mut(c * plane)) {
             let image = self.data.image(index);
             for (channel, (pixels, table)) in image.chunks_exact(plane).zip(&self.tables).enumerate() {
-                let (start, step) = match self.layout {
-                    Layout::Nchw => (channel * plane, 1),
-                    Layout::Nhwc => (channel, c),
-                };
-                for (i, &pixel) in pixels.iter().enumerate() {
-                    out[start + i * step] = table[usize::from(pixel)];
+                let values = pixels.iter().map(|&pixel| table[usize::from(pixel)]);
+                match self.layout {
+                    Layout::Nchw => write(&mut out[channel * plane..][..plane], values),
+                    Layout::Nhwc => write(out[channel..].iter_mut().step_by(c), values),
                 }
             }
         }
@@ -219,5 +217,12 @@ impl<'a> Inputs<'a> {
                 }
             }
         }
+    }
+}
+
+/// Writes values where they belong.
+fn write<'o>(out: impl IntoIterator<Item = &'o mut f32>, values: impl Iterator<Item = f32>) {
+    for (out, value) in out.into_iter().zip(values) {
+        *out = value;
     }
 }
