@@ -2,10 +2,11 @@
 
 pub mod support;
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use support::browser::{View, chromium, findings, printed};
+use support::browser::{View, chromium, findings, looks_right, printed};
 use support::experiment::troubled;
 use support::{Made, good_training, study};
 use temper_report::{page, read, write};
@@ -39,21 +40,20 @@ fn pages_look_right_at_every_width_in_light_and_dark() {
     let dir = tempfile::tempdir().expect("a folder");
     for name in directories(dir.path()) {
         let text = page(&read(&dir.path().join(name)).expect("sound")).expect("a page");
-        for (width, dark) in
-            [(400, false), (400, true), (1000, false), (1000, true), (1600, false), (1600, true)]
-        {
-            let found = findings(&chromium, dir.path(), &text, View { width, dark });
-            let at = format!("{name} at {width}, dark: {dark}: {found:#}");
-            assert_eq!((&found["dark"], &found["overflow"]), (&json!(dark), &json!(0)), "{at}");
-            for nothing in ["sticksOut", "clipped", "overlapping", "unmapped", "requests", "errors"] {
-                assert_eq!(found[nothing], json!([]), "{nothing}: {at}");
-            }
-            assert_eq!(found["figures"], found["drawn"], "{at}");
-            let narrow = if width == 400 { &found["figures"] } else { &json!(0) };
-            assert_eq!(&found["narrow"], narrow, "{at}");
-            assert!(found["smallest"].as_f64().expect("a height") > 10.0, "{at}");
-            assert!(found["sorted"] != json!(false) && found["hovering"] == json!(true), "{at}");
-        }
+        looks_right(&chromium, dir.path(), &text, name);
+    }
+}
+
+#[test]
+#[ignore = "for pages of real runs: TEMPER_PAGES names them, as PATH names folders"]
+fn named_pages_look_right_and_print() {
+    let chromium = chromium().expect("Chromium is installed");
+    let dir = tempfile::tempdir().expect("a folder");
+    let pages = std::env::var_os("TEMPER_PAGES").expect("TEMPER_PAGES names pages");
+    for path in std::env::split_paths(&pages) {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        looks_right(&chromium, dir.path(), &text, &path.display().to_string());
+        println!("{}: {} sheets", path.display(), printed(&chromium, dir.path(), &path));
     }
 }
 

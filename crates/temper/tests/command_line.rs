@@ -1,5 +1,7 @@
 //! The program as its users meet it: arguments in, output and exit codes out.
 
+#[path = "../../temper-report/tests/support/browser.rs"]
+pub mod browser;
 pub mod support;
 
 use std::fs;
@@ -25,6 +27,9 @@ fn the_quickstart_ends_in_a_table_and_a_page() {
         "tables/variants.csv",
     ] {
         assert!(output.join("report").join(file).exists(), "{file}");
+    }
+    if let Some(chromium) = browser::chromium() {
+        browser::looks_right(&chromium, dir.path(), &page, "quickstart");
     }
     // A second run finds everything done and changes nothing.
     let again = temper(&["run", "quickstart", "-o", &folder]);

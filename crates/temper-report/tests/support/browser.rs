@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -91,4 +91,22 @@ pub fn printed(chromium: &Path, dir: &Path, page: &Path) -> usize {
     let bytes = fs::read(&pdf).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     let text = String::from_utf8_lossy(&bytes);
     text.matches("/Type /Page\n").count() + text.matches("/Type /Page ").count()
+}
+
+/// Checks a page at the widths of a telephone, a tablet and a large screen, in light and dark.
+pub fn looks_right(chromium: &Path, dir: &Path, page: &str, name: &str) {
+    for (width, dark) in [(400, false), (400, true), (1000, false), (1000, true), (1600, false), (1600, true)]
+    {
+        let found = findings(chromium, dir, page, View { width, dark });
+        let at = format!("{name} at {width}, dark: {dark}: {found:#}");
+        assert_eq!((&found["dark"], &found["overflow"]), (&json!(dark), &json!(0)), "{at}");
+        for nothing in ["sticksOut", "clipped", "overlapping", "unmapped", "requests", "errors"] {
+            assert_eq!(found[nothing], json!([]), "{nothing}: {at}");
+        }
+        assert_eq!(found["figures"], found["drawn"], "{at}");
+        let narrow = if width == 400 { &found["figures"] } else { &json!(0) };
+        assert_eq!(&found["narrow"], narrow, "{at}");
+        assert!(found["smallest"].as_f64().expect("a height") > 10.0, "{at}");
+        assert!(found["sorted"] != json!(false) && found["hovering"] == json!(true), "{at}");
+    }
 }
