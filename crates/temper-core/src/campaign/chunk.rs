@@ -12,7 +12,9 @@ use super::engine::Observer;
 use super::outcome::Outcomes;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Struck, Variant};
-use crate::execution::{Beside, Faulty, MaskingBatch, Origins, Weights, Workspace, chunk_size, top_class};
+use crate::execution::{
+    Beside, Faulty, Masking, MaskingBatch, Origins, Weights, Workspace, chunk_size, top_class,
+};
 use crate::fault::{Change, FaultSite, changes, strike, undo};
 
 /// What each thread needs of its own to run one stored network.
@@ -145,9 +147,9 @@ impl Chunk<'_> {
         worker: &mut Worker,
         observer: &dyn Observer,
     ) -> Vec<Part> {
-        if let Manner::BesideGolden { proofs } = self.manner {
+        if matches!(self.manner, Manner::BesideGolden { .. }) {
             let began = Instant::now();
-            self.record(proofs, worker);
+            self.record(worker);
             worker.golden_seconds += began.elapsed().as_secs_f64();
         }
         trials
@@ -161,7 +163,7 @@ impl Chunk<'_> {
     }
 
     /// Keeps the golden activations of these images, and what proofs need of them, unless they are there.
-    fn record(&self, proofs: bool, worker: &mut Worker) {
+    fn record(&self, worker: &mut Worker) {
         let Self { campaign, variant, images, .. } = self;
         let program = &variant.program;
         if worker.recorded != *images {
@@ -171,7 +173,7 @@ impl Chunk<'_> {
             worker.recorded = images.clone();
             worker.margins = None;
         }
-        if let (true, None, Some(masking)) = (proofs, &worker.margins, variant.masking()) {
+        if let (None, Some(masking)) = (&worker.margins, self.masking()) {
             let find = || masking.batch(program, &variant.weights, &worker.golden);
             worker.margins = Some(self.margins.get((self.number, images.clone()), find));
         }
@@ -262,7 +264,7 @@ impl Chunk<'_> {
         let Self { variant, .. } = self;
         let program = &variant.program;
         let Worker { weights, golden, faulty, margins, .. } = worker;
-        let proofs = variant.masking().zip(margins.as_deref()).filter(|_| self.proves());
+        let proofs = self.masking().zip(margins.as_deref());
         // In the order of the batch: the touch finds an image's sites by its place there.
         let own = armed.faults.has_transient().then(|| {
             let mut own = vec![Vec::new(); self.images.len()];
@@ -310,8 +312,10 @@ impl Chunk<'_> {
         image - self.images.start
     }
 
-    fn proves(&self) -> bool {
-        self.manner == Manner::BesideGolden { proofs: true }
+    /// How far differences travel, where images are left on that account. Finding it out takes a large network seconds: it must not be asked
+    /// for elsewhere.
+    fn masking(&self) -> Option<&Masking> {
+        if self.manner == (Manner::BesideGolden { proofs: true }) { self.variant.masking() } else { None }
     }
 
     /// Runs a trial that strikes parameters anew for every image: one image after another.
@@ -326,7 +330,7 @@ impl Chunk<'_> {
             }
             strike(&changes, &mut worker.weights);
             let Worker { weights, golden, faulty, margins, .. } = worker;
-            let proofs = variant.masking().zip(margins.as_deref()).filter(|_| self.proves());
+            let proofs = self.masking().zip(margins.as_deref());
             let beside = Beside { golden, proofs };
             let mut touch = variant.touch_images(Struck::All(sites));
             variant.program.run_faulty(weights, &origins, &[self.place(image)], beside, faulty, &mut touch);

@@ -208,3 +208,50 @@ fn observe(program: &Program, weights: &Weights, inputs: &Inputs<'_>) -> Vec<Cal
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use crate::campaign::{Campaign, CampaignSpec, Observer, ProofPolicy, RunOptions};
+    use crate::data::{Preprocessing, Split, digits};
+    use crate::network::zoo::{Architecture, Family};
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn inferences(&self, _: usize) {}
+
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_proofs_need_is_found_only_where_they_are_tried() {
+        let architecture = Architecture {
+            input: vec![1, 8, 8],
+            widths: vec![20, 20],
+            padding: 0,
+            ..Architecture::new(Family::Mlp)
+        };
+        let network = architecture.build().expect("sound");
+        let data = digits(Split::Test).take(20).expect("enough");
+        let toml = "seed = 1\nmodel.file = \"m.safetensors\"\ndata.set = \"digits\"\ntrials.count = 10\n\
+                    [[fault]]\nmodel = \"bit-flip\"\nlayers = \"fc3\"\ncount = 1\n";
+        let spec = CampaignSpec::parse(toml).expect("sound");
+        for (proofs, found) in
+            [(ProofPolicy::Never, false), (ProofPolicy::WhereTheyPay, false), (ProofPolicy::Always, true)]
+        {
+            let campaign = Campaign::new(&spec, &network, &Preprocessing::default(), &data, None);
+            let campaign = campaign.expect("it fits");
+            let golden = campaign.golden(&Silent);
+            let options = RunOptions { proofs, ..RunOptions::default() };
+            let trials = campaign.plan().trials();
+            let stopped =
+                campaign.run(&golden, trials, &options, &Silent, |_| ControlFlow::<()>::Continue(()));
+            assert_eq!(stopped, Ok(None));
+            assert_eq!(campaign.variants[0].masking.get().is_some(), found, "{proofs:?}");
+        }
+    }
+}
