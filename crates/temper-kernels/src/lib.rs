@@ -39,6 +39,7 @@ mod conv;
 mod elementwise;
 mod epilogue;
 mod gradient;
+mod gram;
 mod integer;
 mod isa;
 mod linear;
@@ -65,6 +66,7 @@ pub use gradient::{
     batch_norm_input_gradient, channel_moments, channel_sums, conv2d_input_gradient, conv2d_weight_gradient,
     cross_entropy, linear_weight_gradient, max_pool2d_gradient, relu_gradient,
 };
+pub use gram::{ComplexRows, complex_gram};
 pub use integer::{
     CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, SumError, check_sum, integer_product,
     round_ties_even, round_to_steps,

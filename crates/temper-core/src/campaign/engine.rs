@@ -106,6 +106,9 @@ struct Block<'a> {
 /// Proofs pay once trials have cost so many runs of every image; what they need costs about half as much, once.
 const PROOFS_WORTH: f64 = 20.0;
 
+/// And so many inferences: bounds on what layers do to differences cost as much as some 2 000 of ResNet-18's, however few images there are.
+const PROOFS_WORTH_INFERENCES: f64 = 10_000.0;
+
 /// One part of the memory in so many is for what proofs need.
 const PROOFS_SHARE: u64 = 4;
 
@@ -296,7 +299,8 @@ impl Campaign<'_> {
         let kept = |masking: &Masking| (masking.bytes_per_image(&variant.program) * self.images()) as u64;
         let fits =
             |masking: &Masking| kept(masking) <= options.memory / PROOFS_SHARE / self.variants.len() as u64;
-        let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && *left > PROOFS_WORTH);
+        let pay = *left > PROOFS_WORTH && *left * self.images() as f64 > PROOFS_WORTH_INFERENCES;
+        let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && pay);
         let proofs = pays && !self.records_confidence() && variant.masking().is_some_and(fits);
         Manner::BesideGolden { proofs }
     }

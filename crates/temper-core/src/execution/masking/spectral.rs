@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use rayon::prelude::*;
+use temper_kernels::{ComplexRows, Isa, complex_gram};
 
 /// The kernel of a convolution, weighted: `[out, in, kh, kw]`. A matrix is a kernel of one tap over images of one pixel.
 pub(super) struct Kernel {
@@ -206,18 +207,9 @@ impl Matrix {
 
     /// A·A*.
     fn gram_of_rows(&self, rows: usize) -> Self {
-        let mut gram = Self { columns: rows, re: vec![0.0; rows * rows], im: vec![0.0; rows * rows] };
-        let row = |i: usize| i * self.columns..(i + 1) * self.columns;
-        for i in 0..rows {
-            for j in i..rows {
-                let (a, b) = (row(i), row(j));
-                let (re, im) =
-                    product([&self.re[a.clone()], &self.im[a]], [&self.re[b.clone()], &self.im[b]]);
-                (gram.re[i * rows + j], gram.im[i * rows + j]) = (re, im);
-                (gram.re[j * rows + i], gram.im[j * rows + i]) = (re, -im);
-            }
-        }
-        gram
+        let matrix = ComplexRows { columns: self.columns, re: &self.re, im: &self.im };
+        let (re, im) = complex_gram(Isa::detect(), matrix);
+        Self { columns: rows, re, im }
     }
 
     /// The Gram matrix of the columns: A*·A up to conjugation, which changes no norm.
@@ -229,27 +221,6 @@ impl Matrix {
         };
         Self { columns: rows, re: transposed(&self.re), im: transposed(&self.im) }.gram_of_rows(self.columns)
     }
-}
-
-/// Σ a·b̄.
-fn product([a_re, a_im]: [&[f64]; 2], [b_re, b_im]: [&[f64]; 2]) -> (f64, f64) {
-    const LANES: usize = 4;
-    let mut re = [0.0; LANES];
-    let mut im = [0.0; LANES];
-    let blocks = a_re.len() / LANES * LANES;
-    for k in (0..blocks).step_by(LANES) {
-        for lane in 0..LANES {
-            let i = k + lane;
-            re[lane] += a_re[i] * b_re[i] + a_im[i] * b_im[i];
-            im[lane] += a_im[i] * b_re[i] - a_re[i] * b_im[i];
-        }
-    }
-    let (mut re, mut im) = (re.iter().sum::<f64>(), im.iter().sum::<f64>());
-    for i in blocks..a_re.len() {
-        re += a_re[i] * b_re[i] + a_im[i] * b_im[i];
-        im += a_im[i] * b_re[i] - a_re[i] * b_im[i];
-    }
-    (re, im)
 }
 
 #[cfg(test)]
