@@ -82,7 +82,8 @@ def runs(data: Path, most: int) -> Iterator[Run]:
         yield campaign(data, "LeNet-5", 50_000, 1000, threads, "1GiB")
         yield campaign(data, "ResNet-20", 300, 500, threads, "1GiB")
     for memory in ("256MiB", "1GiB"):
-        yield campaign(data, "ResNet-18", 20, 100, 2, memory)
+        for trials in (20, 600):
+            yield campaign(data, "ResNet-18", trials, 100, 2, memory)
 
 
 def main() -> None:
