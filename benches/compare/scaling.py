@@ -2,8 +2,9 @@
 
     python3 benches/compare/scaling.py --data DIR [--most-trials N]
 
-Needs the program (`cargo build --release`), the networks that `benches/compare/run` leaves in `target/compare/models`, and
-nothing beyond Python's own library. Prints the table of docs/results/speed.md. Leave the machine alone meanwhile.
+Needs the program (`cargo build --release`) and the networks that `benches/compare/run` leaves in
+`target/compare/models`; nothing beyond Python's own library. Prints the table of docs/results/speed.md. Leave the
+machine alone meanwhile.
 """
 
 import argparse
