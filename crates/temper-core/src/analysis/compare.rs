@@ -9,7 +9,8 @@ use super::sample::{Sample, samples};
 use crate::campaign::{CampaignInfo, Condition, GoldenInfo, Swept, TrialRecord};
 use crate::memory::StorageSpec;
 use crate::statistics::{
-    MeanDifference, SignedRank, StatisticsError, holm, paired as compare_paired, unpaired as compare_unpaired,
+    MeanDifference, SignedRank, StatisticsError, holm, known_difference, paired as compare_paired,
+    unpaired as compare_unpaired,
 };
 
 /// A campaign to compare: what it is, and its records.
@@ -184,7 +185,8 @@ fn compare_condition(
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let compared = |a: &[f64], b: &[f64]| {
         if first.is_census() && second.is_census() {
-            return Ok(exact(mean(b) - mean(a), confidence));
+            let mean = known_difference(mean(b) - mean(a), confidence)?;
+            return Ok(unadjusted(mean, None));
         }
         difference(a, b, is_paired, confidence)
     };
@@ -216,19 +218,6 @@ fn drops(records: &[&TrialRecord], golden: GoldenInfo) -> Vec<f64> {
     records.iter().map(|record| golden.accuracy_drop_of(record)).collect()
 }
 
-/// A difference that is known, not estimated.
-fn exact(difference: f64, confidence: f64) -> Difference {
-    let mean = MeanDifference {
-        difference,
-        standard_error: 0.0,
-        degrees_of_freedom: None,
-        p_value: None,
-        interval: (difference, difference),
-        confidence,
-    };
-    Difference { mean, adjusted_p_value: None, signed_rank: None, adjusted_signed_rank_p_value: None }
-}
-
 /// The second sample minus the first; p-values not adjusted yet.
 fn difference(
     first: &[f64],
@@ -242,7 +231,12 @@ fn difference(
     } else {
         (compare_unpaired(second, first, confidence)?, None)
     };
-    Ok(Difference { mean, adjusted_p_value: None, signed_rank, adjusted_signed_rank_p_value: None })
+    Ok(unadjusted(mean, signed_rank))
+}
+
+/// A difference whose p-values are not adjusted yet.
+fn unadjusted(mean: MeanDifference, signed_rank: Option<SignedRank>) -> Difference {
+    Difference { mean, adjusted_p_value: None, signed_rank, adjusted_signed_rank_p_value: None }
 }
 
 /// Adjusts the p-values of all conditions, those of each kind of test among themselves.

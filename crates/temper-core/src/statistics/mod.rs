@@ -37,7 +37,7 @@ pub use estimate::{Estimate, t_interval};
 pub use fit::{BITS_PER_MEGABIT, FitEstimate, FitPart, fit_total};
 pub use holm::holm;
 pub use looks::Looks;
-pub use paired::{MeanDifference, PairedComparison, paired, unpaired};
+pub use paired::{MeanDifference, PairedComparison, known_difference, paired, unpaired};
 pub use proportion::Proportion;
 pub use quantiles::quantiles;
 pub use ratio::{Ratio, ratio_of_means};

@@ -75,6 +75,15 @@ pub fn unpaired(first: &[f64], second: &[f64], confidence: f64) -> Result<MeanDi
 }
 
 /// Nothing if there are two values and all are finite.
+/// A difference that is known, not estimated: as of samples in which nothing varies.
+///
+/// # Errors
+/// If the confidence level does not lie between 0 and 1.
+pub fn known_difference(difference: f64, confidence: f64) -> Result<MeanDifference, StatisticsError> {
+    // Without a standard error no degree of freedom counts.
+    test(difference, 0.0, 1.0, confidence)
+}
+
 fn check_sample(name: &'static str, values: &[f64]) -> Result<(), StatisticsError> {
     if values.len() < 2 {
         return Err(StatisticsError::TooFew { name, found: values.len() as u64, needed: 2 });

@@ -241,6 +241,7 @@ fn two_exhaustive_campaigns_differ_by_what_they_differ() {
     assert_eq!((difference.mean.standard_error, difference.mean.p_value), (0.0, None));
     assert_eq!((difference.signed_rank, difference.adjusted_p_value), (None, None));
     close(found.accuracy_drop.mean.difference, -0.2);
+    assert!(matches!(compared(&first, &second, 1.5), Err(AnalysisError::Statistics(_))));
     // One fault less, and nothing can be said.
     let part = exhaustive(4, &[1, 0, 2]);
     assert!(matches!(compared(&first, &part, 0.95), Err(AnalysisError::PartOfAll { .. })));
