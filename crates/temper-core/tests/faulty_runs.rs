@@ -101,23 +101,34 @@ fn full_run(program: &Program, weights: &Weights, input: &[f32], faults: Option<
     workspace
 }
 
-/// Runs that share one memory, so that what one leaves behind would show in the next.
-fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
+/// Runs that share one memory, so that what one leaves behind would show in the next; convolutions computed directly, and
+/// then by Winograd's algorithm, as many as are returned.
+fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) -> usize {
+    let (mut program, mut weights) = Program::compile(network, &[], taps);
+    check_program(network, &program, &weights, runs, seed);
+    let others = program.use_winograd(&mut weights);
+    if others > 0 {
+        check_program(network, &program, &weights, runs, seed);
+    }
+    others
+}
+
+fn check_program(network: &Network, program: &Program, weights: &Weights, runs: usize, seed: u64) {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let input = inputs(network, IMAGES);
-    let (program, weights) = Program::compile(network, &[], taps);
-    let shapes: Vec<[usize; 3]> = (0..taps.len()).map(|tap| program.tap_shape(TapId(tap))).collect();
-    let golden = full_run(&program, &weights, &input, None);
+    let taps = 0..program.tap_count();
+    let shapes: Vec<[usize; 3]> = taps.map(|tap| program.tap_shape(TapId(tap))).collect();
+    let golden = full_run(program, weights, &input, None);
     let mut faulty = Faulty::default();
-    faulty.follow(&program, &golden);
+    faulty.follow(program, &golden);
     let len = program.output_len();
     let mut unchanged = 0;
     for run in 0..runs {
-        let faults = Faults::draw(&mut rng, network, &program, &weights);
-        let struck = faults.weights(&weights);
-        let expected = full_run(&program, &struck, &input, Some(&faults));
+        let faults = Faults::draw(&mut rng, network, program, weights);
+        let struck = faults.weights(weights);
+        let expected = full_run(program, &struck, &input, Some(&faults));
         let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
-        let origins = faults.origins(&program, &weights);
+        let origins = faults.origins(program, weights);
         program.run_faulty(
             &struck,
             &origins,
@@ -134,10 +145,10 @@ fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) {
             },
         );
         for image in images {
-            let golden_output = &golden.output(&program)[image * len..][..len];
-            let output = faulty.output(&program, image);
+            let golden_output = &golden.output(program)[image * len..][..len];
+            let output = faulty.output(program, image);
             unchanged += usize::from(output.is_none());
-            let expected = &expected.output(&program)[image * len..][..len];
+            let expected = &expected.output(program)[image * len..][..len];
             assert_eq!(bits(output.unwrap_or(golden_output)), bits(expected), "run {run}, image {image}");
         }
     }
@@ -159,6 +170,18 @@ fn every_operator_may_be_struck_anywhere() {
     let network = every_operator();
     check(&network, &[], 200, 1);
     check(&network, &all_taps(&network), 400, 2);
+}
+
+#[test]
+fn networks_computed_by_winograds_algorithm_may_be_struck_anywhere() {
+    let architecture = Architecture {
+        input: vec![3, 14, 17],
+        widths: vec![16, 17, 20],
+        ..Architecture::new(Family::CifarResnet(8))
+    };
+    let network = randomised(architecture.build().expect("sound"), 6);
+    assert_eq!(check(&network, &[], 40, 7), 2);
+    assert_eq!(check(&network, &all_taps(&network), 60, 8), 2);
 }
 
 #[test]

@@ -129,6 +129,35 @@ fn convolutions_in_a_row_are_bounded_two_by_two() {
     assert!(shares.iter().filter(|share| **share > 0.1).count() >= 10, "{shares:?}");
 }
 
+/// The second convolution is computed by Winograd's algorithm.
+const WIDE: &str = "input = [1, 8, 8]
+node = [
+    { name = 'conv1', op = { kind = 'conv2d', in_channels = 1, out_channels = 16, kernel = 3, padding = 4 } },
+    { name = 'relu1', op = { kind = 'relu' } },
+    { name = 'conv2', op = { kind = 'conv2d', in_channels = 16, out_channels = 16, kernel = 3, padding = 1 } },
+    { name = 'relu2', op = { kind = 'relu' } },
+    { name = 'conv3', op = { kind = 'conv2d', in_channels = 16, out_channels = 6, kernel = 3, stride = 2 } },
+    { name = 'relu3', op = { kind = 'relu' } },
+    { name = 'flatten', op = { kind = 'flatten' } },
+    { name = 'fc', op = { kind = 'linear', in_features = 216, out_features = 10 } },
+]";
+
+#[test]
+fn masking_is_proven_behind_what_winograds_algorithm_computes() {
+    let description: GraphDescription = toml::from_str(WIDE).expect("a description");
+    let network = randomised(description.build().expect("sound"), 0);
+    let (mut program, mut weights) = Program::compile(&network, &[], &[]);
+    assert_eq!(program.use_winograd(&mut weights), 1);
+    let model = Model { network, preprocessing: Preprocessing::default() };
+    for (layers, is_behind) in [("conv1", false), ("conv2", false), ("conv3", true)] {
+        for fault in ["model = 'gaussian'\nsigma = 1e-4", "model = 'bit-flip'"] {
+            let fault = format!("[[fault]]\n{fault}\ncount = 1\nlayers = '{layers}'");
+            let share = check(&model, 12, &format!("trials.count = 40\n{fault}"));
+            assert!(share > 0.1 || !is_behind, "{fault}: {share}");
+        }
+    }
+}
+
 #[test]
 fn a_run_without_faults_forgets_what_the_one_before_proved() {
     let model =

@@ -9,6 +9,7 @@ use crate::pack::PackedWeights;
 use crate::planes::{Fill, Planes};
 use crate::product::{Lanes, Part, Product, Spot};
 use crate::region::Region;
+use crate::winograd;
 
 /// The geometry of a convolution (cross-correlation, as in PyTorch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,25 @@ pub fn conv2d_regions(
     for region in regions {
         region.check(images, [shape.out_channels, height, width]);
     }
+    match weights.winograd() {
+        Some(transformed) => {
+            winograd::conv2d_regions(shape, input, weights, transformed, epilogue, output, regions, scratch);
+        }
+        None => direct_regions(shape, input, weights, epilogue, output, regions, scratch),
+    }
+}
+
+/// [`conv2d_regions`] in chains over all taps.
+pub(crate) fn direct_regions(
+    shape: &ConvShape,
+    input: &[f32],
+    weights: &PackedWeights,
+    epilogue: &Epilogue<'_>,
+    output: &mut [f32],
+    regions: &[Region],
+    scratch: &mut Scratch,
+) {
+    let [height, width] = shape.output();
     let Scratch { planes: inputs, taps, spots, .. } = scratch;
     let vector = weights.isa().lanes();
     // Neighbours often want the same.

@@ -3,6 +3,7 @@
 use crate::aligned::Aligned;
 use crate::isa::Isa;
 use crate::panels::{ColumnPanels, RowPanels};
+use crate::winograd::TransformedWeights;
 
 /// The weight matrix of a convolution or linear layer, in panels of a few rows, so that a tile reads it front to back.
 ///
@@ -17,6 +18,8 @@ pub struct PackedWeights {
     columns: usize,
     /// `[groups, panels, columns, isa.lanes()]`; rows that fill up the last panel are zero.
     data: Aligned,
+    /// The same for Winograd's algorithm, where that is to be used.
+    winograd: Option<TransformedWeights>,
 }
 
 impl PackedWeights {
@@ -51,6 +54,42 @@ impl PackedWeights {
         packed
     }
 
+    /// The same weights, with which convolutions are computed by Winograd's algorithm: with a third of the time and some ten times the
+    /// rounding errors (see `winograd`).
+    ///
+    /// # Panics
+    /// When they are not those of a convolution of 3 × 3 in one group.
+    #[must_use]
+    pub fn with_winograd(mut self) -> Self {
+        assert!(self.groups == 1 && self.columns.is_multiple_of(9), "weights must be [rows, C, 3, 3]");
+        let inputs = self.columns / 9;
+        let mut transformed = TransformedWeights::zeros(self.isa, self.rows, inputs);
+        for kernel in 0..self.rows * inputs {
+            let weights = self.kernel(kernel);
+            transformed.set(kernel / inputs, kernel % inputs, &weights);
+            for weight in weights {
+                transformed.count(kernel / inputs, 0.0, weight);
+            }
+        }
+        self.winograd = Some(transformed);
+        self
+    }
+
+    /// What Winograd's algorithm needs, where it is to be used.
+    pub(crate) fn winograd(&self) -> Option<&TransformedWeights> {
+        self.winograd.as_ref()
+    }
+
+    /// Whether convolutions are computed by Winograd's algorithm.
+    pub fn is_winograd(&self) -> bool {
+        self.winograd.is_some()
+    }
+
+    /// The 3 × 3 weights at `index · 9` of the unpacked matrix.
+    fn kernel(&self, index: usize) -> [f32; 9] {
+        std::array::from_fn(|tap| self.get(index * 9 + tap))
+    }
+
     /// Its memory, to be used again.
     pub(crate) fn into_memory(self) -> Aligned {
         self.data
@@ -82,7 +121,7 @@ impl PackedWeights {
         // The vector paths are sound only because of this check.
         isa.check();
         data.grow(groups * rows.div_ceil(isa.lanes()) * isa.lanes() * columns);
-        Self { isa, groups, rows, columns, data }
+        Self { isa, groups, rows, columns, data, winograd: None }
     }
 
     /// The packed values `[groups, panels, columns, isa.lanes()]`.
@@ -123,7 +162,13 @@ impl PackedWeights {
     /// Replaces the weight at `index` of the unpacked matrix.
     pub fn set(&mut self, index: usize, weight: f32) {
         let position = self.position(index);
-        self.data.values_mut()[position] = weight;
+        let before = std::mem::replace(&mut self.data.values_mut()[position], weight);
+        let kernel = self.winograd.is_some().then(|| self.kernel(index / 9));
+        if let (Some(transformed), Some(kernel)) = (&mut self.winograd, kernel) {
+            let (row, input) = (index / self.columns, index % self.columns / 9);
+            transformed.set(row, input, &kernel);
+            transformed.count(row, before, weight);
+        }
     }
 
     /// The panels of one group from panel `first` on, each `[columns, isa.lanes()]`.

@@ -46,8 +46,15 @@ fn transpose_block<S: Simd>(from: &[f32], rows: usize, distance: usize, to: &mut
         // SAFETY: the slice holds that many.
         *vector = unsafe { if columns == S::LANES { S::load(from) } else { S::load_first(from, columns) } };
     }
+    if columns == S::LANES {
+        assert!(to.len() >= (S::LANES - 1) * S::LANES + 8, "every column has its place");
+        // SAFETY: the last of them lies in the slice.
+        unsafe { S::transpose(&vectors, to.as_mut_ptr(), S::LANES) };
+        return;
+    }
     let mut transposed = [[0.0; 8]; 16];
-    S::transpose(&vectors, &mut transposed);
+    // SAFETY: no vector has more than sixteen lanes.
+    unsafe { S::transpose(&vectors, transposed.as_mut_ptr().cast(), 8) };
     for (column, values) in transposed.iter().enumerate().take(columns) {
         let to = &mut to[column * S::LANES..][..8];
         // SAFETY: both hold eight values.

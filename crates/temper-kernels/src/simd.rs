@@ -62,8 +62,11 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// That many values must be writable.
     unsafe fn store_first(x: Self::Vector, to: *mut f32, count: usize);
-    /// `rows[lane][i] = columns[i][lane]`.
-    fn transpose(columns: &[Self::Vector; 8], rows: &mut [[f32; 8]; 16]);
+    /// `to[lane · distance + i] = columns[i][lane]`.
+    ///
+    /// # Safety
+    /// For each lane eight values must be writable.
+    unsafe fn transpose(columns: &[Self::Vector; 8], to: *mut f32, distance: usize);
 }
 
 /// For processors without a path of their own. The compiler makes vector instructions of it where the target's baseline has them.
@@ -192,10 +195,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn transpose(columns: &[[f32; 8]; 8], rows: &mut [[f32; 8]; 16]) {
+    #[expect(unsafe_code, reason = "as vector stores")]
+    unsafe fn transpose(columns: &[[f32; 8]; 8], to: *mut f32, distance: usize) {
         for (i, column) in columns.iter().enumerate() {
-            for (row, &x) in rows.iter_mut().zip(column) {
-                row[i] = x;
+            for (lane, &x) in column.iter().enumerate() {
+                // SAFETY: as promised.
+                unsafe { *to.add(lane * distance + i) = x };
             }
         }
     }
@@ -351,7 +356,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn transpose(columns: &[__m512; 8], rows: &mut [[f32; 8]; 16]) {
+        unsafe fn transpose(columns: &[__m512; 8], to: *mut f32, distance: usize) {
             unsafe {
                 let halves = [quads_512(&columns[..4]), quads_512(&columns[4..])];
                 let low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
@@ -362,8 +367,9 @@ mod x86 {
                         let pair = _mm512_permutex2var_pd(a, order, b);
                         let upper = _mm512_extractf64x4_pd::<1>(pair);
                         // Whole rows: loads that follow could not be served from two stores.
-                        _mm256_storeu_pd(rows[first].as_mut_ptr().cast(), _mm512_castpd512_pd256(pair));
-                        _mm256_storeu_pd(rows[first + 4].as_mut_ptr().cast(), upper);
+                        let lower = _mm512_castpd512_pd256(pair);
+                        _mm256_storeu_pd(to.add(first * distance).cast(), lower);
+                        _mm256_storeu_pd(to.add((first + 4) * distance).cast(), upper);
                     }
                 }
             }
@@ -497,12 +503,14 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn transpose(columns: &[__m256; 8], rows: &mut [[f32; 8]; 16]) {
+        unsafe fn transpose(columns: &[__m256; 8], to: *mut f32, distance: usize) {
             unsafe {
                 let halves = [quads_256(&columns[..4]), quads_256(&columns[4..])];
                 for (i, (a, b)) in halves[0].into_iter().zip(halves[1]).enumerate() {
-                    _mm256_storeu_ps(rows[i].as_mut_ptr(), _mm256_permute2f128_ps::<0x20>(a, b));
-                    _mm256_storeu_ps(rows[i + 4].as_mut_ptr(), _mm256_permute2f128_ps::<0x31>(a, b));
+                    let lower = _mm256_permute2f128_ps::<0x20>(a, b);
+                    _mm256_storeu_ps(to.add(i * distance), lower);
+                    let upper = _mm256_permute2f128_ps::<0x31>(a, b);
+                    _mm256_storeu_ps(to.add((i + 4) * distance), upper);
                 }
             }
         }

@@ -27,6 +27,60 @@ impl Store<'_> {
         sums: &[S::Vector],
     ) {
         let (first, live) = channels;
+        let columns = self.scaled::<S>(channels, sums);
+        if self.plane == 1 && wanted == (0..live) {
+            for (&column, spot) in columns.iter().zip(spots) {
+                self.finish::<S>(column, spot.output + first, live);
+            }
+            return;
+        }
+        let mut rows = [[0.0; 8]; 16];
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { S::transpose(&columns, rows.as_mut_ptr().cast(), 8) };
+        let together = spots.windows(2).all(|pair| pair[1].output == pair[0].output + 1);
+        for (lane, row) in rows.iter().enumerate().take(wanted.end).skip(wanted.start) {
+            let channel = (first + lane) * self.plane;
+            if together {
+                // SAFETY: a row is eight values.
+                let row = unsafe { S::Row::load(row.as_ptr()) };
+                self.finish::<S::Row>(row, spots[0].output + channel, spots.len());
+            } else {
+                self.scatter(row, channel, spots);
+            }
+        }
+    }
+
+    /// Stores the sums of one panel of channels at up to sixteen neighbouring places, the first at `start` in channel 0; channels as for
+    /// [`channels`](Self::channels).
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "vector loads take pointers")]
+    pub(crate) fn row<S: Simd>(
+        &mut self,
+        channels: (usize, usize),
+        wanted: Range<usize>,
+        start: usize,
+        sums: &[S::Vector],
+    ) {
+        let mut rows = [[[0.0f32; 8]; 2]; 16];
+        for (half, sums) in sums.chunks(8).enumerate() {
+            let columns = self.scaled::<S>(channels, sums);
+            // SAFETY: no vector has more than sixteen lanes, and rows are of sixteen values.
+            unsafe { S::transpose(&columns, rows.as_mut_ptr().cast::<f32>().add(8 * half), 16) };
+        }
+        for lane in wanted {
+            let at = (channels.0 + lane) * self.plane + start;
+            for (half, row) in rows[lane].iter().enumerate().take(sums.len().div_ceil(8)) {
+                // SAFETY: a row is eight values.
+                let row = unsafe { S::Row::load(row.as_ptr()) };
+                self.finish::<S::Row>(row, at + 8 * half, 8.min(sums.len() - 8 * half));
+            }
+        }
+    }
+
+    /// Up to eight sums of one panel of channels with bias, scale and shift.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "vector loads take pointers")]
+    fn scaled<S: Simd>(&self, (first, live): (usize, usize), sums: &[S::Vector]) -> [S::Vector; 8] {
         let load = |values: &[f32]| {
             let values = &values[first..][..live];
             // SAFETY: the slice holds that many.
@@ -43,25 +97,7 @@ impl Store<'_> {
                 *column = S::fma(*column, scale, shift);
             }
         }
-        if self.plane == 1 && wanted == (0..live) {
-            for (&column, spot) in columns.iter().zip(spots) {
-                self.finish::<S>(column, spot.output + first, live);
-            }
-            return;
-        }
-        let mut rows = [[0.0; 8]; 16];
-        S::transpose(&columns, &mut rows);
-        let together = spots.windows(2).all(|pair| pair[1].output == pair[0].output + 1);
-        for (lane, row) in rows.iter().enumerate().take(wanted.end).skip(wanted.start) {
-            let channel = (first + lane) * self.plane;
-            if together {
-                // SAFETY: a row is eight values.
-                let row = unsafe { S::Row::load(row.as_ptr()) };
-                self.finish::<S::Row>(row, spots[0].output + channel, spots.len());
-            } else {
-                self.scatter(row, channel, spots);
-            }
-        }
+        columns
     }
 
     /// Stores values of one channel that lie apart.

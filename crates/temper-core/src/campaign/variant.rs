@@ -69,23 +69,25 @@ impl Variant {
     /// # Panics
     /// When the memory cannot be computed in that arithmetic, which was checked before.
     pub(super) fn new(mut memory: Memory, calibration: Option<&Inputs<'_>>, arithmetic: Arithmetic) -> Self {
-        let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
         let seen = match calibration.filter(|_| memory.needs_calibration()) {
-            Some(inputs) => observe(&program, &weights, inputs),
+            Some(inputs) => {
+                let (program, weights) = Program::compile(memory.network(), &[], memory.taps());
+                observe(&program, &weights, inputs)
+            }
             None => Vec::new(),
         };
         memory.calibrate(seen);
-        if arithmetic == Arithmetic::Float {
-            return Self { memory, program, weights, integer: Vec::new(), masking: OnceLock::new() };
-        }
-        let integer = memory.integer_layers().expect("checked with the conditions");
-        let (program, weights) = Program::compile_integer(memory.network(), &[], memory.taps(), &integer);
+        let integer = match arithmetic {
+            Arithmetic::Float => Vec::new(),
+            Arithmetic::Integer => memory.integer_layers().expect("checked with the conditions"),
+        };
+        let (program, weights) = compile(&memory, &[], &integer);
         Self { memory, program, weights, integer, masking: OnceLock::new() }
     }
 
     /// Compiles the network as stored, with the values of `observed` nodes kept.
     pub(super) fn observed(&self, observed: &[NodeId]) -> (Program, Weights) {
-        Program::compile_integer(self.memory.network(), observed, self.memory.taps(), &self.integer)
+        compile(&self.memory, observed, &self.integer)
     }
 
     /// How far differences travel, if anything can be said of that.
@@ -181,6 +183,16 @@ impl Variant {
         }
         origins
     }
+}
+
+/// Compiles a network as stored, with the values of `observed` nodes kept.
+fn compile(memory: &Memory, observed: &[NodeId], integer: &[IntegerLayer]) -> (Program, Weights) {
+    let (mut program, mut weights) =
+        Program::compile_integer(memory.network(), observed, memory.taps(), integer);
+    if !memory.rounds_activations() {
+        program.use_winograd(&mut weights);
+    }
+    (program, weights)
 }
 
 /// The part of a tensor of this shape that a site may change.

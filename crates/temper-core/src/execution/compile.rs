@@ -76,7 +76,7 @@ impl Drafter<'_> {
     fn add_product(&mut self, id: NodeId) {
         let Chain { batch_norm, residual, activation, last } = self.fuser.chain(id);
         let op = match self.network.convolution(id) {
-            Some(shape) => StepOp::Conv { shape, residual: residual.is_some(), activation },
+            Some(shape) => StepOp::Conv { shape, residual: residual.is_some(), activation, tile: 1 },
             None => StepOp::Linear { residual: residual.is_some(), activation },
         };
         self.drafts.insert(last, Draft { op, node: id, residual, batch_norm });

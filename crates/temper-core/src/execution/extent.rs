@@ -57,6 +57,15 @@ impl Extent {
         }))
     }
 
+    /// The smallest box of whole tiles of so many rows and columns around it; those at the end of a value of this shape are cut off.
+    #[must_use]
+    pub(super) fn in_tiles(self, tile: usize, [_, height, width]: [usize; 3]) -> Self {
+        let whole = |range: Range<usize>, size: usize| {
+            range.start / tile * tile..range.end.next_multiple_of(tile).min(size)
+        };
+        Self::new([self.axis(0), whole(self.axis(1), height), whole(self.axis(2), width)])
+    }
+
     /// The smallest box around both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -183,6 +192,14 @@ mod tests {
         let mut faulty = [0.0f32; 60];
         faulty[7] = -0.0;
         assert_eq!(everything.tightened(SHAPE, &[0.0; 60], &faulty), Extent::cell(SHAPE, 7));
+    }
+
+    #[test]
+    fn tiles_are_whole_but_at_the_end() {
+        let tiles = |ranges: [Range<usize>; 3], tile| Extent::new(ranges).in_tiles(tile, [3, 10, 13]);
+        assert_eq!(tiles([1..2, 3..5, 7..8], 4), Extent::new([1..2, 0..8, 4..8]));
+        assert_eq!(tiles([0..3, 8..9, 12..13], 4), Extent::new([0..3, 8..10, 12..13]));
+        assert_eq!(tiles([1..2, 3..5, 7..8], 1), Extent::new([1..2, 3..5, 7..8]));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl OnChip {
         scratch: &mut HardwareScratch,
     ) {
         let (plane, residual, activation) = match *op {
-            StepOp::Conv { ref shape, residual, activation } => {
+            StepOp::Conv { ref shape, residual, activation, .. } => {
                 (shape.output().iter().product(), residual, activation)
             }
             StepOp::Linear { residual, activation } => (1, residual, activation),

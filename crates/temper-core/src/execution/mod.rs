@@ -35,6 +35,7 @@ mod reach;
 mod run;
 mod taps;
 mod weights;
+mod winograd;
 
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
 pub use extent::Extent;

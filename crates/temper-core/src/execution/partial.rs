@@ -55,7 +55,7 @@ impl<'a> Partial<'a> {
         let Buffers { regions, scratch, .. } = buffers;
         regions.clear();
         match &step.op {
-            StepOp::Conv { shape, residual, activation } => {
+            StepOp::Conv { shape, residual, activation, .. } => {
                 regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
                 let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
                 let input = self.read(0);

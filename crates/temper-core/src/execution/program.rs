@@ -71,6 +71,8 @@ pub(super) enum StepOp {
         shape: ConvShape,
         residual: bool,
         activation: Activation,
+        /// Rows and columns of outputs that are computed together: 1, but by Winograd's algorithm.
+        tile: usize,
     },
     Linear {
         residual: bool,

@@ -14,7 +14,9 @@ impl Step {
         let full = Extent::full(to);
         match &self.op {
             // The second input is the residual.
-            StepOp::Conv { shape, .. } if input == 0 && from == shape.input => convolved(shape, changed, to),
+            StepOp::Conv { shape, tile, .. } if input == 0 && from == shape.input => {
+                convolved(shape, changed, to).in_tiles(*tile, to)
+            }
             StepOp::MaxPool(shape) | StepOp::AvgPool { shape, .. } if from[1..] == shape.input => {
                 pooled(shape, changed, to)
             }

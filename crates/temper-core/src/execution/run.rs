@@ -168,7 +168,7 @@ pub(super) fn compute<'a>(
     let per_image = |data: &'a [f32]| data.chunks_exact(data.len() / images);
     let out_len = output.len() / images;
     match &step.op {
-        StepOp::Conv { shape, residual, activation } => {
+        StepOp::Conv { shape, residual, activation, .. } => {
             let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
             conv2d(shape, images, read(0), product, &epilogue, output, scratch);
         }

@@ -303,6 +303,12 @@ impl Memory {
         Some(self.network.tensors()[&self.paths[parameter.0]].data())
     }
 
+    /// Whether any activation is stored in a format that changes it.
+    pub fn rounds_activations(&self) -> bool {
+        let is_exact = |format| matches!(format, NumberFormat::F32 | NumberFormat::F64);
+        self.tensors.iter().any(|tensor| tensor.tap().is_some() && !is_exact(tensor.format))
+    }
+
     /// Whether any activation is stored in a format whose range must be found by running images.
     pub fn needs_calibration(&self) -> bool {
         self.tensors.iter().any(StoredTensor::needs_calibration)

@@ -147,7 +147,11 @@ pub fn output(
     image: usize,
     sites: &[FaultSite],
 ) -> Vec<f32> {
-    let (program, weights) = Program::compile_integer(&struck(memory, sites), &[], memory.taps(), integer);
+    let (mut program, mut weights) =
+        Program::compile_integer(&struck(memory, sites), &[], memory.taps(), integer);
+    if !memory.rounds_activations() {
+        program.use_winograd(&mut weights);
+    }
     let mut workspace = Workspace::new(&program);
     inputs.fill(image..=image, workspace.input_mut(&program, 1));
     let of_tensor = by_tensor(sites);

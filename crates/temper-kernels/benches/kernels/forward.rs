@@ -16,14 +16,20 @@ pub(crate) enum Part {
 }
 
 #[derive(Clone, Copy)]
+pub(crate) enum Algorithm {
+    Direct,
+    Winograd,
+}
+
+#[derive(Clone, Copy)]
 pub(crate) enum Values {
     Ordinary,
     OneSubnormalWeight,
     SubnormalInputs,
 }
 
-/// GFLOP/s of a convolution with bias, batch norm and ReLU.
-pub(crate) fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) -> f64 {
+/// GFLOP/s of a convolution with bias, batch norm and ReLU: those of the direct convolution, whichever is computed.
+pub(crate) fn convolve(isa: Isa, shape: &ConvShape, algorithm: Algorithm, part: Part, values: Values) -> f64 {
     let [channels, h, w] = shape.input;
     let [height, width] = shape.output();
     let (rows, taps) =
@@ -37,6 +43,9 @@ pub(crate) fn convolve(isa: Isa, shape: &ConvShape, part: Part, values: Values) 
         }
     }
     let mut weights = PackedWeights::new(isa, &ordinary(shape.out_channels * taps), shape.groups, rows, taps);
+    if let Algorithm::Winograd = algorithm {
+        weights = weights.with_winograd();
+    }
     if let Values::OneSubnormalWeight = values {
         weights.set(taps, 1e-40);
     }

@@ -10,7 +10,7 @@ mod layers;
 mod memory;
 mod peak;
 
-use forward::{Part, Values, convolve, multiply};
+use forward::{Algorithm, Part, Values, convolve, multiply};
 use gradients::Gradient;
 use layers::{LINEAR, convolutions};
 use temper_kernels::Isa;
@@ -27,7 +27,11 @@ fn main() {
         let show =
             |name: &str, rate: f64| println!("  {name:<56} {rate:>7.1} {:>4.0} %", 100.0 * rate / peak);
         for (name, shape) in convolutions().into_iter().filter(|(name, _)| name.contains(&filter)) {
-            show(name, convolve(isa, &shape, Part::All, Values::Ordinary));
+            show(name, convolve(isa, &shape, Algorithm::Direct, Part::All, Values::Ordinary));
+            if (shape.kernel, shape.stride, shape.groups) == ([3, 3], [1, 1], 1) {
+                let rate = convolve(isa, &shape, Algorithm::Winograd, Part::All, Values::Ordinary);
+                show(&format!("{name}, Winograd"), rate);
+            }
         }
         for (name, inputs, outputs) in LINEAR.into_iter().filter(|(name, ..)| name.contains(&filter)) {
             for rows in [64, 1] {
@@ -60,7 +64,7 @@ fn main() {
             ("subnormal: all inputs, 64 -> 64, 8x8", large, Part::All, Values::SubnormalInputs),
         ] {
             if name.contains(&filter) {
-                show(name, convolve(isa, &shape, part, values));
+                show(name, convolve(isa, &shape, Algorithm::Direct, part, values));
             }
         }
     }

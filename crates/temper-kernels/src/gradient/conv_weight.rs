@@ -248,7 +248,8 @@ fn add_transposed<S: Simd>(
             // SAFETY: the slice is a vector.
             *vector = unsafe { S::load(from.as_ptr()) };
         }
-        S::transpose(&vectors, &mut transposed);
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { S::transpose(&vectors, transposed.as_mut_ptr().cast(), 8) };
         for (row, values) in transposed.iter().enumerate().take(rows) {
             let to = &mut to[row * distance + start..][..count];
             // SAFETY: `values` is eight values, and `to` holds `count`.

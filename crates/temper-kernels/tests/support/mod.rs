@@ -1,16 +1,12 @@
 //! What the tests of products share.
 
+mod bits;
 mod values;
 
+pub(crate) use bits::bits;
 use proptest::prelude::*;
 use temper_kernels::ConvShape;
 pub(crate) use values::values;
-
-/// Bit patterns to compare.
-pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
-    // All NaN alike: which payload survives an addition is the processor's choice.
-    values.iter().map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
-}
 
 /// Small convolutions of all kinds, and a number of images.
 pub(crate) fn conv_shapes() -> impl Strategy<Value = (ConvShape, usize)> {

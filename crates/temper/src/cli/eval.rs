@@ -90,7 +90,8 @@ pub(super) fn run(args: &EvalArgs, out: &mut (dyn Write + Send)) -> Result<()> {
     let model = Model::load(&args.model)?;
     let data = load_data(&args.data, args.split.into(), args.limit, None, args.data_dir.as_deref())?;
     let inputs = model.preprocessing.bind(&data, model.network.input_shape())?;
-    let (program, weights) = Program::compile(&model.network, &[], &[]);
+    let (mut program, mut weights) = Program::compile(&model.network, &[], &[]);
+    program.use_winograd(&mut weights);
     program.check_classes(&data)?;
     let bar = Inferences::new("evaluating", data.len() as u64 * u64::from(args.repeat));
     let mut seconds = f64::INFINITY;

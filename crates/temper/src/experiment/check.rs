@@ -166,7 +166,8 @@ impl Bench<'_> {
 fn seconds_per_image(model: &Model, images: Dataset) -> Result<f64> {
     let images = images.take(TIMED_IMAGES)?;
     let inputs = model.preprocessing.bind(&images, model.network.input_shape())?;
-    let (program, weights) = Program::compile(&model.network, &[], &[]);
+    let (mut program, mut weights) = Program::compile(&model.network, &[], &[]);
+    program.use_winograd(&mut weights);
     let run = || {
         let began = Instant::now();
         logits(&program, &weights, &inputs, &|_| {});

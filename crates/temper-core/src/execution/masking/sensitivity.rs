@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use temper_kernels::{Activation, ConvShape, PoolShape};
+use temper_kernels::{Activation, ConvShape, PackedWeights, PoolShape};
 
 use super::spectral::{Gain, Kernel, TINY};
 use crate::execution::TapId;
@@ -128,9 +128,11 @@ fn only_product(program: &Program, value: usize) -> Option<usize> {
 /// Chains longer than this are not analysed: the rounding of their partial sums' magnitudes would no longer be small.
 const MOST_TAPS: usize = 100_000;
 
-/// Whether a product is one of floats (integers round to their grids) in chains that are short enough.
+/// Whether a product is one of floats (integers round to their grids) in chains that are short enough. (What Winograd's algorithm can
+/// round in the worst case is too much for any proof.)
 fn is_bounded(weights: &StepWeights) -> bool {
-    weights.product.as_ref().is_some_and(|product| product.columns() <= MOST_TAPS)
+    let is_short = |product: &PackedWeights| product.columns() <= MOST_TAPS && !product.is_winograd();
+    weights.product.as_ref().is_some_and(is_short)
 }
 
 /// One step, from its output's sensitivity to its inputs'.

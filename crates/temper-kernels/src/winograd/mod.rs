@@ -1,0 +1,99 @@
+//! Convolutions of 3 × 3 and stride 1 by Winograd's minimal filtering, F(4 × 4, 3 × 3).
+//!
+//! A tile of 4 × 4 outputs is `Aᵀ [Σ_c (G g_c Gᵀ) ⊙ (Bᵀ d_c B)] A`, where `d_c` are the 6 × 6 inputs of channel c that the tile sees
+//! and `g_c` the weights (Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, with the points 0, ±1, ±2, ∞): 36
+//! multiplications a channel in place of 144. Sums over channels are chains of fused multiply-adds from zero, in the channels' order; every
+//! tile is computed alone. So this too has the same bits on every machine, and for parts of an output as for all of it.
+//!
+//! # Rounding
+//! `|computed − exact| ≤ 2304 · (C + 16) · 2⁻²⁴ · C · max|d| · max|g|` to first order: 2304 = 48² is the largest sum
+//! of magnitudes that the three matrices make of ones, 16 the roundings besides the chain's. (A direct convolution has 9 · C · 9 · C.) That
+//! is the worst case; on random inputs errors are some ten times those of a direct convolution.
+//!
+//! # Magnitudes
+//! A tile mixes its inputs, so one faulty 10³⁰ would leave noise of 10²⁴ in outputs that never see it. Tiles with an input above
+//! [`LARGEST_INPUT`] or that is not a number, and channels with such a weight ([`LARGEST_WEIGHT`]), are therefore computed directly, with the bits
+//! of a direct convolution. What a tile's outputs are so follows from the tile's own inputs and weights, and from nothing else.
+
+mod tiles;
+mod transform;
+mod weights;
+
+use std::ops::Range;
+
+use self::tiles::Tiles;
+pub(crate) use self::weights::TransformedWeights;
+use crate::Scratch;
+use crate::conv::{self, ConvShape};
+use crate::epilogue::Epilogue;
+use crate::pack::PackedWeights;
+use crate::region::Region;
+use crate::store::Store;
+
+/// Rows and columns of a tile of outputs.
+pub(crate) const TILE: usize = 4;
+
+/// Rows and columns of the inputs that a tile sees.
+const WINDOW: usize = TILE + 2;
+
+/// Products of a tile and channel.
+const POINTS: usize = WINDOW * WINDOW;
+
+/// Tiles with larger inputs are computed directly. Activations of trained networks lie below; what a struck exponent makes lies above,
+/// but for its lowest three bits.
+const LARGEST_INPUT: f32 = 256.0;
+
+/// Channels with larger weights are computed directly.
+const LARGEST_WEIGHT: f32 = 16.0;
+
+/// See [`conv2d_regions`](crate::conv2d_regions).
+#[expect(clippy::too_many_arguments, reason = "those of `conv2d_regions`")]
+pub(crate) fn conv2d_regions(
+    shape: &ConvShape,
+    input: &[f32],
+    weights: &PackedWeights,
+    transformed: &TransformedWeights,
+    epilogue: &Epilogue<'_>,
+    output: &mut [f32],
+    regions: &[Region],
+    scratch: &mut Scratch,
+) {
+    let [height, width] = shape.output();
+    let mut directly = Vec::new();
+    for same in regions.chunk_by(|a, b| a.channels == b.channels) {
+        let channels = same[0].channels.clone();
+        let large: Vec<Range<usize>> = transformed.large_channels(channels.clone()).collect();
+        if large.first() != Some(&channels) {
+            let store = Store { epilogue: *epilogue, plane: height * width, output };
+            let tiles = Tiles::new(shape, input, transformed, same, store, &mut directly, scratch);
+            weights.isa().run(tiles);
+        }
+        let of_channels = |channels: &Range<usize>| {
+            let channels = channels.clone();
+            same.iter().map(move |region| Region { channels: channels.clone(), ..region.clone() })
+        };
+        directly.extend(large.iter().flat_map(of_channels));
+    }
+    conv::direct_regions(shape, input, weights, epilogue, output, &directly, scratch);
+}
+
+impl ConvShape {
+    /// Rows and columns of the tiles in which Winograd's algorithm computes the output, where it is to be used: for 3 × 3 kernels at
+    /// stride 1, between channels that are many enough to gain by it, in planes of 12 × 12 or more, or of 8 × 8 between 128 channels.
+    /// Smaller planes have few tiles to the weights, of which there are four times as many, and lie where networks end: rounding
+    /// errors there decide which faults can be proven to be masked, and a direct convolution has smaller ones.
+    pub fn winograd_tile(&self) -> Option<usize> {
+        let is_plain = self.kernel == [3, 3]
+            && self.stride == [1, 1]
+            && self.dilation == [1, 1]
+            && self.groups == 1
+            && self.padding.iter().all(|&padding| padding < 3);
+        if !is_plain {
+            return None;
+        }
+        let [height, width] = self.output();
+        let (plane, channels) = (height.min(width), self.input[0].min(self.out_channels));
+        let is_large = plane >= 12 && channels >= 16 || plane >= 8 && channels >= 128;
+        is_large.then_some(TILE)
+    }
+}
