@@ -143,17 +143,18 @@ node = [
 ]";
 
 #[test]
-fn masking_is_proven_behind_what_winograds_algorithm_computes() {
+fn masking_is_proven_through_what_winograds_algorithm_computes() {
     let description: GraphDescription = toml::from_str(WIDE).expect("a description");
     let network = randomised(description.build().expect("sound"), 0);
     let (mut program, mut weights) = Program::compile(&network, &[], &[]);
     assert_eq!(program.use_winograd(&mut weights), 1);
     let model = Model { network, preprocessing: Preprocessing::default() };
-    for (layers, is_behind) in [("conv1", false), ("conv2", false), ("conv3", true)] {
+    for layers in ["conv1", "conv2", "conv3"] {
         for fault in ["model = 'gaussian'\nsigma = 1e-4", "model = 'bit-flip'"] {
             let fault = format!("[[fault]]\n{fault}\ncount = 1\nlayers = '{layers}'");
             let share = check(&model, 12, &format!("trials.count = 40\n{fault}"));
-            assert!(share > 0.1 || !is_behind, "{fault}: {share}");
+            println!("{fault}: {share:.3}");
+            assert!(share > 0.1, "{fault}: {share}");
         }
     }
 }

@@ -20,7 +20,7 @@
 //! A *tile* of outputs keeps its sums in registers while it goes through all taps (`tile`). Its vectors lie in one of two ways: one
 //! pixel of many channels, which needs inputs one at a time wherever they are, or neighbouring pixels of one channel, which
 //! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. For convolutions of 3 × 3 there is
-//! `winograd`, with a fourth of the multiplications and some ten times the rounding errors, for weights that are packed for it. Inputs are copied into `planes` with
+//! `winograd`, with a fourth of the multiplications and some times the rounding errors, for weights that are packed for it. Inputs are copied into `planes` with
 //! their padding first, an image or a few at a time, so that every tap lies at a constant distance. `store` applies the epilogue.
 //!
 //! # How a gradient is computed

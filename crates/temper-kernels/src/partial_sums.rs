@@ -8,10 +8,14 @@ use crate::planes::{Fill, Planes};
 use crate::product::{Lanes, Spot};
 use crate::region::Region;
 use crate::simd::Simd;
+use crate::winograd::Rounding;
 
 /// For every output of a convolution of one image: the magnitude of its chain's sum, and the magnitudes of all its partial sums added
 /// up. A chain of fused multiply-adds errs by at most the unit roundoff times the latter (running error analysis; Higham, *Accuracy and
 /// Stability of Numerical Algorithms*, 2nd ed., §3.3). Taps on padding add exact zeros, but count like all others.
+///
+/// With weights packed [for Winograd's algorithm](PackedWeights::with_winograd) the latter is raised, where it is less, to what that
+/// algorithm errs by at most, in roundoffs to first order: so it holds whichever computes the output.
 ///
 /// **Shapes**: `input` `[C, H, W]`, `sums` and `partial` `[out_channels, H', W']`.
 ///
@@ -35,7 +39,7 @@ pub fn conv2d_partial_sums(
     planes.list_taps(taps);
     spots.clear();
     planes.list_spots(&whole[0], 0, spots);
-    let input = if planes.start_in_input(&whole[0], 0).is_some() {
+    let placed = if planes.start_in_input(&whole[0], 0).is_some() {
         input
     } else {
         let len = channels * planes.channel();
@@ -46,7 +50,20 @@ pub fn conv2d_partial_sums(
     };
     let group_len = channels / shape.groups * planes.channel();
     let reach = taps.iter().copied().max().unwrap_or(0);
-    isa.run(Job { weights, taps, reach, input, group_len, spots, plane: height * width, sums, partial });
+    isa.run(Job {
+        weights,
+        taps,
+        reach,
+        input: placed,
+        group_len,
+        spots,
+        plane: height * width,
+        sums,
+        partial,
+    });
+    if let Some(transformed) = weights.winograd() {
+        isa.run(Rounding::new(shape, input, weights, transformed, partial, scratch));
+    }
 }
 
 /// All outputs of one image.

@@ -5,8 +5,8 @@ use super::weights::Weights;
 
 impl Program {
     /// Computes convolutions of 3 × 3 by Winograd's algorithm from now on, where that is faster: see [`ConvShape::winograd_tile`]. They
-    /// take about half the time. Their rounding errors are some ten times larger, so this is not for networks whose activations are
-    /// stored in a format that would turn a few of these into other code words; and masking is proven behind the last of them only. Returns how many there are.
+    /// take about half the time. Their rounding errors are some times larger, so this is not for networks whose activations are
+    /// stored in a format that would turn a few of these into other code words. Returns how many there are.
     ///
     /// [`ConvShape::winograd_tile`]: temper_kernels::ConvShape::winograd_tile
     pub fn use_winograd(&mut self, weights: &mut Weights) -> usize {

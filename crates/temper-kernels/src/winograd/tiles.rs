@@ -195,7 +195,12 @@ impl Tiles<'_> {
             assert!(to.len() >= (POINTS - 1) * depth + S::LANES, "every point has its vector");
             // SAFETY: the last vectors lie in the slices.
             unsafe {
-                transform::input::<S>(window.as_ptr(), width * S::LANES, to.as_mut_ptr(), depth);
+                transform::input::<S, transform::Input>(
+                    window.as_ptr(),
+                    width * S::LANES,
+                    to.as_mut_ptr(),
+                    depth,
+                );
             }
         }
     }
@@ -272,7 +277,7 @@ impl Tiles<'_> {
     fn outputs_of<S: Simd>(&self, place: usize) -> [[S::Vector; TILE]; TILE] {
         let sums = &self.sums.values()[place * POINTS * S::LANES..][..POINTS * S::LANES];
         // SAFETY: the slice is that many vectors.
-        unsafe { transform::output::<S>(sums.as_ptr()) }
+        unsafe { transform::output::<S, transform::Output>(sums.as_ptr()) }
     }
 }
 

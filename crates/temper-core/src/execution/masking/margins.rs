@@ -185,9 +185,6 @@ impl Rounding<'_> {
     fn of_product(&self, shape: &ConvShape, residual: bool, image: usize, scratch: &mut Scratch) -> Vec<f64> {
         let product = self.weights.product.as_ref().expect("packed with its step");
         let len = self.program.values[self.step.output].len;
-        if product.is_winograd() {
-            return vec![f64::INFINITY; len];
-        }
         let (mut sums, mut partial) = (vec![0.0; len], vec![0.0; len]);
         let input = self.value(self.step.inputs[0], image);
         conv2d_partial_sums(shape, input, product, &mut sums, &mut partial, scratch);

@@ -38,8 +38,8 @@ pub struct MaskingBatch(Margins);
 #[derive(Debug, Clone)]
 pub struct Source {
     step: usize,
-    /// Length of the step's chains.
-    taps: usize,
+    /// By how much the step's rounding errors can change with its weights, relatively.
+    chain: f64,
     terms: Vec<Term>,
 }
 
@@ -90,8 +90,9 @@ impl Masking {
         for (parameter, index, value) in changes {
             let step = program.step_of(parameter).0;
             let known = source.get_or_insert_with(|| {
-                let taps = weights.steps[step].product.as_ref().map_or(0, PackedWeights::columns);
-                Source { step, taps, terms: Vec::new() }
+                let product = weights.steps[step].product.as_ref();
+                let chain = ROUNDOFF * product.map_or(0.0, PackedWeights::rounding_gain);
+                Source { step, chain, terms: Vec::new() }
             });
             if known.step != step {
                 return None;
@@ -145,7 +146,7 @@ impl MaskingBatch {
         let (from, to) = (&program.values[step.inputs[0]], &program.values[step.output]);
         let input = &golden.value(program, step.inputs[0])[image * from.len..][..from.len];
         // Every later partial sum differs as much.
-        let chain = 1.0 + (source.taps + 16) as f64 * ROUNDOFF;
+        let chain = 1.0 + source.chain;
         let bound: f64 = source
             .terms
             .iter()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use temper_kernels::{Activation, ConvShape, PackedWeights, PoolShape};
+use temper_kernels::{Activation, ConvShape, PoolShape};
 
 use super::spectral::{Gain, Kernel, TINY};
 use crate::execution::TapId;
@@ -128,11 +128,9 @@ fn only_product(program: &Program, value: usize) -> Option<usize> {
 /// Chains longer than this are not analysed: the rounding of their partial sums' magnitudes would no longer be small.
 const MOST_TAPS: usize = 100_000;
 
-/// Whether a product is one of floats (integers round to their grids) in chains that are short enough. (What Winograd's algorithm can
-/// round in the worst case is too much for any proof.)
+/// Whether a product is one of floats (integers round to their grids) in chains that are short enough.
 fn is_bounded(weights: &StepWeights) -> bool {
-    let is_short = |product: &PackedWeights| product.columns() <= MOST_TAPS && !product.is_winograd();
-    weights.product.as_ref().is_some_and(is_short)
+    weights.product.as_ref().is_some_and(|product| product.columns() <= MOST_TAPS)
 }
 
 /// One step, from its output's sensitivity to its inputs'.
@@ -208,7 +206,7 @@ impl Backward<'_> {
         let [plain, weighted] =
             [false, true].map(|is_weighted| kernel(self.weighted(shape.out_channels, is_weighted)));
         let gain = weighted.gain();
-        Some(Convolution { shape: *shape, plain, weighted, gain, is_joined })
+        Some(Convolution { shape: *shape, plain, weighted, gain, chain: self.chain(), is_joined })
     }
 
     /// A linear layer, whose features are channels of one or more values each.
@@ -221,7 +219,7 @@ impl Backward<'_> {
         }
         let kernel =
             Kernel { outputs, inputs: features, size: [1, 1], dilation: [1, 1], plane: [1, 1], values };
-        let of_feature = through(&kernel.gain(), kernel.chain());
+        let of_feature = through(&kernel.gain(), self.chain());
         let per_channel = features / from[0];
         let channels =
             |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
@@ -230,6 +228,12 @@ impl Backward<'_> {
             // The norm of a matrix is at most the root of the sum of its columns' squares.
             one: channels(&of_feature.one, |one| one.iter().map(|value| value * value).sum::<f64>().sqrt()),
         })
+    }
+
+    /// By how much rounding errors can change with the inputs, in units of the gain of absolute values.
+    fn chain(&self) -> f64 {
+        let product = self.weights.product.as_ref().expect("packed with its step");
+        product.rounding_gain() * ROUNDOFF
     }
 
     /// The weights, each row times its channel's scale and, if `is_weighted`, its sensitivity.
@@ -245,19 +249,12 @@ impl Backward<'_> {
     }
 }
 
-/// Chains of K fused multiply-adds round differently for different inputs: by at most K roundoffs of the magnitudes' sum.
+/// Products round differently for different inputs: a chain of K fused multiply-adds by at most K roundoffs of the magnitudes' sum.
 fn through(gain: &Gain, chain: f64) -> Sensitivity {
     let all = gain.whole + chain * gain.absolute;
     Sensitivity {
         all: gain.columns.iter().map(|column| column * all).collect(),
         one: gain.columns.iter().map(|column| column * (1.0 + chain * gain.absolute)).collect(),
-    }
-}
-
-impl Kernel {
-    /// Roundoffs of one chain.
-    fn chain(&self) -> f64 {
-        (self.inputs * self.size[0] * self.size[1] + 16) as f64 * ROUNDOFF
     }
 }
 
@@ -269,6 +266,8 @@ struct Convolution {
     /// Times their sensitivities too.
     weighted: Kernel,
     gain: Gain,
+    /// See [`Backward::chain`].
+    chain: f64,
     /// Whether it is bounded together with the next one. Then it is not with the one before, which may reach beyond this one's input:
     /// the next one has no room for that.
     is_joined: bool,
@@ -281,7 +280,7 @@ impl Convolution {
     /// ½(‖B A Δ‖ + ‖B R A Δ‖): the former is that of one linear operator, the latter at most the product of both gains. What A makes of
     /// its padding, and is cut off before B, counts as values with R = −1.
     fn sensitivity(&self, next: Option<&Self>) -> Sensitivity {
-        let (gain, chain) = (&self.gain, self.weighted.chain());
+        let (gain, chain) = (&self.gain, self.chain);
         let each = through(gain, chain);
         let has_room = |next: &&Self| {
             (0..2).all(|axis| self.shape.input[axis + 1] + self.plain.reach(axis) <= next.plain.plane[axis])
@@ -289,7 +288,7 @@ impl Convolution {
         let Some(next) = next.filter(|_| self.shape.stride == [1, 1]).filter(has_room) else { return each };
         let Some((columns, whole)) = next.weighted.behind(&self.plain, &gain.columns) else { return each };
         // Both round: the second, as a part of its gain, what the first makes of Δ.
-        let second = next.weighted.chain() * next.gain.absolute / next.gain.whole.max(TINY);
+        let second = next.chain * next.gain.absolute / next.gain.whole.max(TINY);
         let slip = |gain: f64, rounding: f64| rounding + second * (gain + rounding);
         let rounding = chain * gain.absolute;
         let all = f64::midpoint(whole, gain.whole) + slip(gain.whole, rounding);
