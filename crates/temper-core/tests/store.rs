@@ -284,7 +284,7 @@ fn cut_or_emptied_descriptions_are_refused() {
     for text in ["null", "[]", "1", "{}", "\"campaign\""] {
         assert!(matches!(open_info(text.as_bytes()), Err(StoreError::Version { found: 0, .. })), "{text}");
     }
-    let error = open_info(br#"{"format_version": 4}"#).expect_err("nothing in it");
+    let error = open_info(br#"{"format_version": 5}"#).expect_err("nothing in it");
     assert!(matches!(error, StoreError::Info { .. }), "{error}");
     assert!(error.to_string().contains("campaign.json"), "{error}");
     assert!(open_info(b"\xff\xfe").is_err());

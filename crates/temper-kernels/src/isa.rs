@@ -23,30 +23,37 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// All there are, fastest first.
+    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
     /// The fastest one this processor has.
     pub fn detect() -> Self {
-        Self::available()[0]
+        Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
     }
 
     /// All this processor has, fastest first; never empty.
     pub fn available() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::arch::is_x86_feature_detected!("avx512f") {
-                found.push(Self::Avx512);
+        Self::ALL.into_iter().filter(|isa| isa.is_available()).collect()
+    }
+
+    /// Whether this processor has the instructions. (The standard library asks it once.)
+    fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => std::arch::is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
             }
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                found.push(Self::Avx2);
-            }
+            Self::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
         }
-        found.push(Self::Portable);
-        found
     }
 
     /// Panics when the processor does not have the instructions.
     pub(crate) fn check(self) {
-        assert!(Self::available().contains(&self), "this processor has no {self:?}");
+        assert!(self.is_available(), "this processor has no {self:?}");
     }
 
     /// Does some work with these instructions, which the processor must have: an `Isa` comes from [`Isa::detect`] or passed

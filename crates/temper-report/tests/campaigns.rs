@@ -130,10 +130,10 @@ fn what_is_damaged_is_named() {
     let error = refused(dir.path());
     assert!(error.contains("host-1-1.jsonl, line 1, is damaged") && error.contains("checksum"), "{error}");
     let info = fs::read_to_string(dir.path().join("campaign.json")).expect("read");
-    let older = info.replacen("\"format_version\":4", "\"format_version\":3", 1);
+    let older = info.replacen("\"format_version\":5", "\"format_version\":4", 1);
     fs::write(dir.path().join("campaign.json"), older).expect("written");
     let error = refused(dir.path());
-    assert!(error.contains("campaign.json has format version 3; this program reads version 4"), "{error}");
+    assert!(error.contains("campaign.json has format version 4; this program reads version 5"), "{error}");
     fs::write(dir.path().join("campaign.json"), &info[..100]).expect("written");
     assert!(refused(dir.path()).contains("campaign.json is not a campaign description"));
     let empty = tempfile::tempdir().expect("a folder");

@@ -74,11 +74,11 @@ fn what_is_no_campaign_or_a_damaged_one_is_bad_input() {
     assert_eq!(temper(&["campaign", "run", &spec, "-o", &records]).code, 0);
     let info = format!("{records}/campaign.json");
     let text = fs::read_to_string(&info).expect("read");
-    fs::write(&info, text.replace("\"format_version\": 4", "\"format_version\": 2")).expect("written");
+    fs::write(&info, text.replace("\"format_version\": 5", "\"format_version\": 2")).expect("written");
     let run = temper(&["report", &records]);
     assert_eq!(run.code, 3);
     assert!(
-        run.err.contains("campaign.json has format version 2; this program reads version 4"),
+        run.err.contains("campaign.json has format version 2; this program reads version 5"),
         "{}",
         run.err
     );

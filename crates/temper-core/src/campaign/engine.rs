@@ -17,6 +17,7 @@ use super::resolved::Campaign;
 use super::variant::{GoldenRun, Variant};
 use super::verify::Mismatch;
 use crate::execution::Masking;
+use crate::fault::FaultSite;
 
 /// The fault-free runs, one for every way the conditions store the network.
 #[derive(Debug, Clone)]
@@ -111,6 +112,9 @@ const PROOFS_WORTH_INFERENCES: f64 = 10_000.0;
 
 /// One part of the memory in so many is for what proofs need.
 const PROOFS_SHARE: u64 = 4;
+
+/// Images of which faults are drawn to find where they enter, where each image has its own.
+const IMAGES_LOOKED_AT: usize = 8;
 
 /// What a run keeps from block to block.
 struct State {
@@ -286,9 +290,8 @@ impl Campaign<'_> {
         }
         let (mut saved, left) = (0.0, &mut state.left[number]);
         for armed in mine() {
-            let Some(first) = armed.origins.first() else { continue };
+            let Some(behind) = self.left_alone(variant, armed) else { continue };
             let share = armed.images.as_ref().map_or(1.0, |own| own.len() as f64 / self.images() as f64);
-            let behind = variant.program.cost_before(first) as f64 / variant.program.cost().max(1) as f64;
             saved += share * behind;
             *left += share * (1.0 - behind);
         }
@@ -303,6 +306,25 @@ impl Campaign<'_> {
         let pays = always || (options.proofs == ProofPolicy::WhereTheyPay && pay);
         let proofs = pays && !self.records_confidence() && variant.masking().is_some_and(fits);
         Manner::BesideGolden { proofs }
+    }
+
+    /// The share of an inference that a trial's faults leave alone, before the first of them enters; `None` where there is none. Where each image
+    /// has its own, the mean of a few images.
+    fn left_alone(&self, variant: &Variant, armed: &Armed) -> Option<f64> {
+        let before = |step| variant.program.cost_before(step) as f64 / variant.program.cost().max(1) as f64;
+        let first = armed.origins.first()?;
+        if !armed.faults.has_transient() || !armed.changes.is_empty() || !armed.activations.is_empty() {
+            return Some(before(first));
+        }
+        let tap = |site: &FaultSite| variant.memory.tensor(site.tensor).tap();
+        let of_image = |image: usize| {
+            let sites = self.sites_of_image(armed.trial, &armed.faults, image as u64);
+            let steps = sites.iter().filter_map(tap).map(|tap| variant.program.step_of_tap(tap));
+            steps.min().map_or(1.0, before)
+        };
+        let some = (0..self.images()).step_by(self.images().div_ceil(IMAGES_LOOKED_AT));
+        let shares: Vec<f64> = some.map(of_image).collect();
+        Some(shares.iter().sum::<f64>() / shares.len() as f64)
     }
 
     /// Runs some trials of a block on some images, those of each stored network together.

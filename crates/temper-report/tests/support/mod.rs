@@ -67,7 +67,7 @@ impl Made {
         }
         sweep.push('}');
         let info = json!({
-            "format_version": 4,
+            "format_version": 5,
             "identity": {"campaign": CAMPAIGN, "spec": "1".repeat(16), "network": "2".repeat(16), "data": "3".repeat(16)},
             "spec": {
                 "seed": 7,

@@ -33,8 +33,8 @@ use super::spec::CampaignSpec;
 use crate::atomic::{TEMPORARY_PREFIX, create_atomically};
 use crate::statistics::ByMargin;
 
-/// Version of the directory's format.
-pub const FORMAT_VERSION: u32 = 4;
+/// Version of the directory's format, and of the arithmetic by which its records came about: records of two must not be mixed.
+pub const FORMAT_VERSION: u32 = 5;
 
 const INFO: &str = "campaign.json";
 const SHARDS: &str = "shards";
