@@ -83,7 +83,13 @@ pub enum RunError {
 }
 
 /// Images that run together at most: more would not be faster.
-const MOST_IMAGES: usize = 256;
+const MOST_IMAGES: u64 = 256;
+
+/// Bytes of activations of a stored network that run together, golden and faulty: about what caches hold. Trials come back to them.
+const CACHED_BYTES: u64 = 8 << 20;
+
+/// Images that run together nevertheless: they share the reading of weights.
+const LEAST_IMAGES: u64 = 8;
 
 /// Sites that a block of trials, or a chunk of images under one trial, may hold in memory; one trial or image may exceed it alone.
 const MOST_SITES: usize = 1 << 22;
@@ -193,9 +199,11 @@ impl Campaign<'_> {
         block
     }
 
-    /// Images that run together: what the memory holds of golden and faulty activations for every thread.
+    /// Images that run together: what caches, and at most what the memory, hold of golden and faulty activations for every thread.
     fn chunk(&self, memory: u64, threads: usize) -> Result<usize, RunError> {
         let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
+        let largest = self.variants.iter().map(bytes).max().unwrap_or(0);
+        let cached = (CACHED_BYTES / largest.max(1)).clamp(LEAST_IMAGES, MOST_IMAGES);
         let together = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
         // The rest is for proofs.
         match (memory - memory / PROOFS_SHARE) / together.max(1) {
@@ -204,7 +212,7 @@ impl Campaign<'_> {
                 let needed = together + (together - 1) / (PROOFS_SHARE - 1);
                 Err(RunError::Memory { threads, needed, given: memory })
             }
-            images => Ok((images as usize).min(MOST_IMAGES)),
+            images => Ok(images.min(cached) as usize),
         }
     }
 
