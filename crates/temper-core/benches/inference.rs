@@ -17,7 +17,8 @@ fn main() {
 }
 
 fn loaded(network: &Network) -> (Program, Weights, Workspace) {
-    let (program, weights) = Program::compile(network, &[], &[]);
+    let (mut program, mut weights) = Program::compile(network, &[], &[]);
+    program.use_winograd(&mut weights);
     let mut golden = Workspace::recording(&program);
     for (i, value) in golden.input_mut(&program, IMAGES).iter_mut().enumerate() {
         *value = (i * 48_271 % 1000) as f32 / 500.0 - 1.0;

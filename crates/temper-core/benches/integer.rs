@@ -22,7 +22,8 @@ fn main() {
 #[divan::bench(args = NETWORKS, sample_count = 20, sample_size = 1)]
 fn golden_f32(bencher: Bencher<'_, '_>, name: &str) {
     let memory = Memory::new(&network(name), &[]).expect("nothing is stored in another format");
-    let compiled = Program::compile(memory.network(), &[], &[]);
+    let mut compiled = Program::compile(memory.network(), &[], &[]);
+    compiled.0.use_winograd(&mut compiled.1);
     measure(bencher, chunk_size(&compiled.0), &compiled, &memory);
 }
 
