@@ -112,25 +112,14 @@ pub fn conv2d_regions(
     for region in regions {
         region.check(images, [shape.out_channels, height, width]);
     }
-    match weights.winograd() {
+    let left;
+    let regions = match weights.winograd() {
         Some(transformed) => {
-            winograd::conv2d_regions(shape, input, weights, transformed, epilogue, output, regions, scratch);
+            left = winograd::conv2d_regions(shape, input, transformed, epilogue, output, regions, scratch);
+            left.as_slice()
         }
-        None => direct_regions(shape, input, weights, epilogue, output, regions, scratch),
-    }
-}
-
-/// [`conv2d_regions`] in chains over all taps.
-pub(crate) fn direct_regions(
-    shape: &ConvShape,
-    input: &[f32],
-    weights: &PackedWeights,
-    epilogue: &Epilogue<'_>,
-    output: &mut [f32],
-    regions: &[Region],
-    scratch: &mut Scratch,
-) {
-    let [height, width] = shape.output();
+        None => regions,
+    };
     let Scratch { planes: inputs, taps, spots, .. } = scratch;
     let vector = weights.isa().lanes();
     // Neighbours often want the same.

@@ -6,10 +6,12 @@
 //! 1. **One arithmetic on every machine.** A convolution's or linear layer's output is a chain of *fused* multiply-adds over its
 //!    inputs in the order of the weight's memory (`[in_channels, kh, kw]`), starting from zero. AVX-512, AVX2 and the portable
 //!    path therefore give the same bits; only speed differs. So do outputs computed alone ([`conv2d_regions`]) and with all
-//!    others. (Weights packed [with Winograd](PackedWeights::with_winograd) have another arithmetic, `winograd`, of which the same is true.) Exponentials come from one library, not from the system's. (On processors without fused multiply-add — `x86-64`
-//!    before 2013 — it is emulated, exactly and slowly.)
-//! 2. **Nothing is special-cased by value**, but that Winograd's algorithm, which mixes neighbours, is not used for large ones. Infinities, NaN
-//!    and subnormal numbers, which faults make, go through the same arithmetic as all others; padding is zeros that are multiplied like any input, so an infinite weight makes NaN there.
+//!    others. (Weights packed [for Winograd's algorithm](PackedWeights::with_winograd) have another arithmetic, `winograd`, of which
+//!    the same is true.) Exponentials come from one library, not from the system's. (On processors without fused multiply-add —
+//!    `x86-64` before 2013 — it is emulated, exactly and slowly.)
+//! 2. **Nothing is special-cased by value**, but that Winograd's algorithm, which mixes neighbours, is not used for large ones.
+//!    Infinities, NaN and subnormal numbers, which faults make, go through the same arithmetic as all others; padding is zeros that are
+//!    multiplied like any input, so an infinite weight makes NaN there.
 //!    Subnormal numbers are never flushed to zero: that is a setting of the processor, which not every path could share.
 //!    Measured on an Intel processor of 2023 (64 → 64 channels, 8 × 8, 3 × 3): one subnormal weight costs about 5 %, but inputs
 //!    that are all subnormal make the layer about 300 times slower. A network whose activations all vanish is that slow until a
@@ -19,9 +21,10 @@
 //! # How a product is computed
 //! A *tile* of outputs keeps its sums in registers while it goes through all taps (`tile`). Its vectors lie in one of two ways: one
 //! pixel of many channels, which needs inputs one at a time wherever they are, or neighbouring pixels of one channel, which
-//! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. For convolutions of 3 × 3 there is
-//! `winograd`, with a fourth of the multiplications and some times the rounding errors, for weights that are packed for it. Inputs are copied into `planes` with
+//! wastes nothing where there are few channels. Geometry alone decides (`conv`), never data. Inputs are copied into `planes` with
 //! their padding first, an image or a few at a time, so that every tap lies at a constant distance. `store` applies the epilogue.
+//! Convolutions of 3 × 3 have `winograd` too, with a fourth of the multiplications and some times the rounding errors, where weights are
+//! packed for it.
 //!
 //! # How a gradient is computed
 //! That of a convolution's input is a convolution of the output's gradient with the weights turned round ([`ConvGradientWeights`]), one for
@@ -97,8 +100,8 @@ pub struct Scratch {
     regions: Vec<Region>,
     /// Where the inputs of each weight start.
     bases: Vec<usize>,
-    /// An output gradient, or inputs or weights of a linear layer, as weights are packed.
+    /// An output gradient, or inputs or weights of a linear layer, as weights are packed; or transformed inputs.
     panels: aligned::Aligned,
-    /// Gradients that are not yet at their place.
+    /// Gradients or sums that are not yet at their place.
     sums: aligned::Aligned,
 }

@@ -62,7 +62,7 @@ pub fn conv2d_partial_sums(
         partial,
     });
     if let Some(transformed) = weights.winograd() {
-        isa.run(Rounding::new(shape, input, weights, transformed, partial, scratch));
+        isa.run(Rounding { shape, input, weights, transformed, bounds: partial, scratch });
     }
 }
 

@@ -27,9 +27,8 @@ pub(crate) use self::rounding::{AMPLIFICATION, Rounding};
 use self::tiles::Tiles;
 pub(crate) use self::weights::TransformedWeights;
 use crate::Scratch;
-use crate::conv::{self, ConvShape};
+use crate::conv::ConvShape;
 use crate::epilogue::Epilogue;
-use crate::pack::PackedWeights;
 use crate::region::Region;
 use crate::store::Store;
 
@@ -49,27 +48,25 @@ const LARGEST_INPUT: f32 = 256.0;
 /// Channels with larger weights are computed directly.
 const LARGEST_WEIGHT: f32 = 16.0;
 
-/// See [`conv2d_regions`](crate::conv2d_regions).
-#[expect(clippy::too_many_arguments, reason = "those of `conv2d_regions`")]
+/// Computes those outputs of [`conv2d_regions`](crate::conv2d_regions) that are not to be computed directly; returns the parts that are.
 pub(crate) fn conv2d_regions(
     shape: &ConvShape,
     input: &[f32],
-    weights: &PackedWeights,
-    transformed: &TransformedWeights,
+    weights: &TransformedWeights,
     epilogue: &Epilogue<'_>,
     output: &mut [f32],
     regions: &[Region],
     scratch: &mut Scratch,
-) {
+) -> Vec<Region> {
     let [height, width] = shape.output();
     let mut directly = Vec::new();
     for same in regions.chunk_by(|a, b| a.channels == b.channels) {
         let channels = same[0].channels.clone();
-        let large: Vec<Range<usize>> = transformed.large_channels(channels.clone()).collect();
+        let large: Vec<Range<usize>> = weights.large_channels(channels.clone()).collect();
         if large.first() != Some(&channels) {
             let store = Store { epilogue: *epilogue, plane: height * width, output };
-            let tiles = Tiles::new(shape, input, transformed, same, store, &mut directly, scratch);
-            weights.isa().run(tiles);
+            let directly = &mut directly;
+            weights.isa().run(Tiles { shape, input, weights, regions: same, store, directly, scratch });
         }
         let of_channels = |channels: &Range<usize>| {
             let channels = channels.clone();
@@ -77,7 +74,7 @@ pub(crate) fn conv2d_regions(
         };
         directly.extend(large.iter().flat_map(of_channels));
     }
-    conv::direct_regions(shape, input, weights, epilogue, output, &directly, scratch);
+    directly
 }
 
 impl ConvShape {

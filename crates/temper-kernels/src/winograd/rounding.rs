@@ -8,7 +8,6 @@
 
 use super::{POINTS, TILE, TransformedWeights, WINDOW, transform};
 use crate::Scratch;
-use crate::aligned::Aligned;
 use crate::conv::ConvShape;
 use crate::isa::Work;
 use crate::pack::PackedWeights;
@@ -25,33 +24,17 @@ pub(crate) const AMPLIFICATION: f64 = 1859.0;
 
 /// Raises bounds on rounding errors to those of Winograd's algorithm, where these are larger. One image.
 pub(crate) struct Rounding<'a> {
-    shape: &'a ConvShape,
+    pub(crate) shape: &'a ConvShape,
     /// `[C, H, W]`.
-    input: &'a [f32],
-    weights: &'a PackedWeights,
-    transformed: &'a TransformedWeights,
+    pub(crate) input: &'a [f32],
+    pub(crate) weights: &'a PackedWeights,
+    pub(crate) transformed: &'a TransformedWeights,
     /// `[out_channels, H', W']`.
-    bounds: &'a mut [f32],
-    /// The inputs that a tile sees, of one panel of channels: `[POINTS, LANES]`.
-    seen: &'a mut Aligned,
-    /// Transformed inputs, and with their errors: `[2, POINTS, C]`, C being whole panels.
-    inputs: &'a mut Aligned,
-    /// Of each weight `[panels, C, LANES]`, then of one panel's sums `[POINTS, LANES]`.
-    errors: &'a mut Aligned,
-}
-
-impl<'a> Rounding<'a> {
-    pub(crate) fn new(
-        shape: &'a ConvShape,
-        input: &'a [f32],
-        weights: &'a PackedWeights,
-        transformed: &'a TransformedWeights,
-        bounds: &'a mut [f32],
-        scratch: &'a mut Scratch,
-    ) -> Self {
-        let Scratch { planes: seen, panels: inputs, sums: errors, .. } = scratch;
-        Self { shape, input, weights, transformed, bounds, seen, inputs, errors }
-    }
+    pub(crate) bounds: &'a mut [f32],
+    /// `planes`: the inputs that a tile sees, of one panel of channels, `[POINTS, LANES]`. `panels`: transformed inputs, and with their
+    /// errors, `[2, POINTS, C]`, C being whole panels. `sums`: errors of each weight `[panels, C, LANES]`, then of one panel's sums
+    /// `[POINTS, LANES]`.
+    pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Work for Rounding<'_> {
@@ -80,9 +63,9 @@ impl Rounding<'_> {
     #[inline(always)]
     fn weigh<S: Simd>(&mut self) {
         let all = self.of_weights::<S>();
-        self.errors.grow(all + POINTS * S::LANES);
+        self.scratch.sums.grow(all + POINTS * S::LANES);
         let panels = &self.weights.panels(0, 0)[..9 * all];
-        let errors = self.errors.values_mut();
+        let errors = self.scratch.sums.values_mut();
         for (weights, errors) in panels.chunks_exact(9 * S::LANES).zip(errors.chunks_exact_mut(S::LANES)) {
             for (lane, error) in errors.iter_mut().enumerate() {
                 let magnitudes = weights.iter().skip(lane).step_by(S::LANES).map(|weight| weight.abs());
@@ -97,10 +80,10 @@ impl Rounding<'_> {
     fn look<S: Simd>(&mut self, [y, x]: [usize; 2]) {
         let ConvShape { input: [channels, h, w], padding: [top, left, ..], .. } = *self.shape;
         let depth = channels.next_multiple_of(S::LANES);
-        self.seen.grow(POINTS * S::LANES);
-        self.inputs.grow(2 * POINTS * depth);
+        self.scratch.planes.grow(POINTS * S::LANES);
+        self.scratch.panels.grow(2 * POINTS * depth);
         for first in (0..channels).step_by(S::LANES) {
-            let seen = &mut self.seen.values_mut()[..POINTS * S::LANES];
+            let seen = &mut self.scratch.planes.values_mut()[..POINTS * S::LANES];
             seen.fill(0.0);
             for (point, lanes) in seen.chunks_exact_mut(S::LANES).enumerate() {
                 let row = (y + point / WINDOW).checked_sub(top).filter(|&row| row < h);
@@ -111,7 +94,7 @@ impl Rounding<'_> {
                 }
             }
             let (transformed, errors) =
-                self.inputs.values_mut()[..2 * POINTS * depth].split_at_mut(POINTS * depth);
+                self.scratch.panels.values_mut()[..2 * POINTS * depth].split_at_mut(POINTS * depth);
             let (transformed, errors) = (&mut transformed[first..], &mut errors[first..]);
             // SAFETY: every point has a vector in each of the slices.
             unsafe {
@@ -135,12 +118,12 @@ impl Rounding<'_> {
         let channels = self.transformed.inputs();
         let depth = channels.next_multiple_of(S::LANES);
         let all = self.of_weights::<S>();
-        let (of_weights, sums) = self.errors.values_mut().split_at_mut(all);
+        let (of_weights, sums) = self.scratch.sums.values_mut().split_at_mut(all);
         let of_weights = &of_weights[panel * channels * S::LANES..][..channels * S::LANES];
         for (point, sum) in sums.chunks_exact_mut(S::LANES).take(POINTS).enumerate() {
             let weights = &self.transformed.panels(point, panel)[..channels * S::LANES];
-            let inputs = &self.inputs.values()[point * depth..][..channels];
-            let magnitudes = &self.inputs.values()[(POINTS + point) * depth..][..channels];
+            let inputs = &self.scratch.panels.values()[point * depth..][..channels];
+            let magnitudes = &self.scratch.panels.values()[(POINTS + point) * depth..][..channels];
             let (mut chain, mut errors) = (S::splat(0.0), S::splat(0.0));
             for (channel, (&input, &magnitude)) in inputs.iter().zip(magnitudes).enumerate() {
                 let at = channel * S::LANES;

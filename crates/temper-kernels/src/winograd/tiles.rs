@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::{LARGEST_INPUT, POINTS, TILE, TransformedWeights, WINDOW, transform};
 use crate::Scratch;
-use crate::aligned::Aligned;
 use crate::conv::ConvShape;
 use crate::isa::Work;
 use crate::panels::RowPanels;
@@ -17,20 +16,17 @@ const BLOCK: usize = 48;
 
 /// Regions of the same channels.
 pub(super) struct Tiles<'a> {
-    shape: &'a ConvShape,
+    pub(super) shape: &'a ConvShape,
     /// `[images, C, H, W]`.
-    input: &'a [f32],
-    weights: &'a TransformedWeights,
-    regions: &'a [Region],
-    store: Store<'a>,
+    pub(super) input: &'a [f32],
+    pub(super) weights: &'a TransformedWeights,
+    pub(super) regions: &'a [Region],
+    pub(super) store: Store<'a>,
     /// Receives the parts that are to be computed directly.
-    directly: &'a mut Vec<Region>,
-    /// The inputs of a region with their padding, `[panels, height, width, LANES]`, lanes being channels.
-    window: &'a mut Aligned,
-    /// Transformed inputs, `[tiles, POINTS, C]`, C being whole panels.
-    inputs: &'a mut Aligned,
-    /// Sums, `[tiles, panels, POINTS, LANES]`.
-    sums: &'a mut Aligned,
+    pub(super) directly: &'a mut Vec<Region>,
+    /// `planes`: the inputs of a region with their padding, `[panels, height, width, LANES]`, lanes being channels. `panels`: transformed
+    /// inputs, `[tiles, POINTS, C]`, C being whole panels. `sums`: `[tiles, panels, POINTS, LANES]`.
+    pub(super) scratch: &'a mut Scratch,
 }
 
 /// Where a tile's outputs go.
@@ -75,26 +71,11 @@ impl Grid {
     }
 }
 
-impl<'a> Tiles<'a> {
-    pub(super) fn new(
-        shape: &'a ConvShape,
-        input: &'a [f32],
-        weights: &'a TransformedWeights,
-        regions: &'a [Region],
-        store: Store<'a>,
-        directly: &'a mut Vec<Region>,
-        scratch: &'a mut Scratch,
-    ) -> Self {
-        let Scratch { planes: window, panels: inputs, sums, .. } = scratch;
-        Self { shape, input, weights, regions, store, directly, window, inputs, sums }
-    }
-}
-
 impl Work for Tiles<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
         let depth = self.weights.inputs().next_multiple_of(S::LANES);
-        self.inputs.grow(BLOCK * POINTS * depth);
+        self.scratch.panels.grow(BLOCK * POINTS * depth);
         let mut tiles = Vec::with_capacity(BLOCK);
         for region in self.regions.iter().filter(|region| !region.is_empty()) {
             let grid = Grid::new(region);
@@ -134,8 +115,8 @@ impl Tiles<'_> {
         let ConvShape { input: [channels, h, w], padding: [top, left, ..], .. } = *self.shape;
         let [height, width] = grid.window();
         let panel = height * width * S::LANES;
-        self.window.grow(channels.div_ceil(S::LANES) * panel);
-        let window = self.window.values_mut();
+        self.scratch.planes.grow(channels.div_ceil(S::LANES) * panel);
+        let window = self.scratch.planes.values_mut();
         let image = &self.input[image * channels * h * w..][..channels * h * w];
         // The window's rows and columns that lie in the input, and where they start there.
         let inside = |axis: usize, before: usize, extent: usize, size: usize| {
@@ -169,7 +150,7 @@ impl Tiles<'_> {
     #[inline(always)]
     fn is_large<S: Simd>(&self, grid: Grid, [y, x]: [usize; 2]) -> bool {
         let [height, width] = grid.window();
-        let panels = self.window.values().chunks_exact(height * width * S::LANES);
+        let panels = self.scratch.planes.values().chunks_exact(height * width * S::LANES);
         panels.take(self.weights.inputs().div_ceil(S::LANES)).any(|panel| {
             (0..WINDOW).any(|row| {
                 let start = ((y * TILE + row) * width + x * TILE) * S::LANES;
@@ -185,9 +166,9 @@ impl Tiles<'_> {
         let [height, width] = grid.window();
         let panels = self.weights.inputs().div_ceil(S::LANES);
         let depth = panels * S::LANES;
-        let inputs = &mut self.inputs.values_mut()[slot * POINTS * depth..][..POINTS * depth];
+        let inputs = &mut self.scratch.panels.values_mut()[slot * POINTS * depth..][..POINTS * depth];
         for (panel, window) in
-            self.window.values().chunks_exact(height * width * S::LANES).take(panels).enumerate()
+            self.scratch.planes.values().chunks_exact(height * width * S::LANES).take(panels).enumerate()
         {
             let window = &window[(y * TILE * width + x * TILE) * S::LANES..];
             assert!(window.len() >= ((WINDOW - 1) * width + WINDOW) * S::LANES, "a tile lies in its window");
@@ -228,9 +209,9 @@ impl Tiles<'_> {
     /// Multiplies the inputs of a block with some panels of weights, point by point, so that these are read once a block.
     #[inline(always)]
     fn products<S: Simd>(&mut self, tiles: usize, panel: usize, vectors: usize) {
-        self.sums.grow(tiles * vectors * POINTS * S::LANES);
-        let (depth, inputs) = (self.weights.inputs(), self.inputs.values());
-        let sums = self.sums.values_mut();
+        self.scratch.sums.grow(tiles * vectors * POINTS * S::LANES);
+        let (depth, inputs) = (self.weights.inputs(), self.scratch.panels.values());
+        let sums = self.scratch.sums.values_mut();
         for point in 0..POINTS {
             let weights = self.weights.panels(point, panel);
             let products = Products { weights, inputs, depth, point, tiles };
@@ -275,7 +256,7 @@ impl Tiles<'_> {
     #[inline(always)]
     #[expect(unsafe_code, reason = "vector loads take pointers")]
     fn outputs_of<S: Simd>(&self, place: usize) -> [[S::Vector; TILE]; TILE] {
-        let sums = &self.sums.values()[place * POINTS * S::LANES..][..POINTS * S::LANES];
+        let sums = &self.scratch.sums.values()[place * POINTS * S::LANES..][..POINTS * S::LANES];
         // SAFETY: the slice is that many vectors.
         unsafe { transform::output::<S, transform::Output>(sums.as_ptr()) }
     }
@@ -295,7 +276,8 @@ struct Products<'a> {
 
 impl Products<'_> {
     /// Multiplies `V` panels with all tiles, `P` at a time; missing ones are computed as copies of the last. `sums` is
-    /// `[tiles, V, POINTS, LANES]`.
+    /// `[tiles, V, POINTS, LANES]`. Unlike in `tile`, inputs lie one behind the other and tiles equally far apart, so there is no list of either,
+    /// and sums go to their place at once.
     #[inline(always)]
     #[expect(unsafe_code, reason = "bounds are checked once a point, not once a product")]
     fn run<S: Simd, const V: usize, const P: usize>(self, sums: &mut [f32]) {

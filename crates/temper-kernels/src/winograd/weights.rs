@@ -9,7 +9,7 @@ use crate::isa::Isa;
 /// The weights of a convolution of 3 × 3 as `G g Gᵀ`, and which channels cannot be computed with them.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformedWeights {
-    lanes: usize,
+    isa: Isa,
     rows: usize,
     inputs: usize,
     /// `[POINTS, panels, inputs, lanes]`, lanes being output channels.
@@ -21,15 +21,19 @@ pub(crate) struct TransformedWeights {
 impl TransformedWeights {
     /// Room for `rows` output channels of `inputs` channels each.
     pub(crate) fn zeros(isa: Isa, rows: usize, inputs: usize) -> Self {
-        let mut transformed =
-            Self { lanes: isa.lanes(), rows, inputs, data: Aligned::default(), large: vec![0; rows] };
+        let mut transformed = Self { isa, rows, inputs, data: Aligned::default(), large: vec![0; rows] };
         transformed.data.grow(POINTS * transformed.point());
         transformed
     }
 
     /// Values of one point.
     fn point(&self) -> usize {
-        self.rows.next_multiple_of(self.lanes) * self.inputs
+        self.rows.next_multiple_of(self.isa.lanes()) * self.inputs
+    }
+
+    /// The instructions it was made for.
+    pub(super) fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// Output channels.
@@ -44,8 +48,8 @@ impl TransformedWeights {
 
     /// Sets the 3 × 3 weights between an input and an output channel.
     pub(crate) fn set(&mut self, row: usize, input: usize, weights: &[f32; 9]) {
-        let (panel, lane, point) = (row / self.lanes, row % self.lanes, self.point());
-        let first = (panel * self.inputs + input) * self.lanes + lane;
+        let (lanes, point) = (self.isa.lanes(), self.point());
+        let first = (row / lanes * self.inputs + input) * lanes + row % lanes;
         let places = self.data.values_mut()[first..].iter_mut().step_by(point);
         for (place, value) in places.zip(transform::weights(weights)) {
             *place = value;
@@ -73,7 +77,7 @@ impl TransformedWeights {
     /// The panels of one point from panel `first` on, each `[inputs, lanes]`.
     pub(super) fn panels(&self, point: usize, first: usize) -> &[f32] {
         let size = self.point();
-        &self.data.values()[point * size..][..size][first * self.inputs * self.lanes..]
+        &self.data.values()[point * size..][..size][first * self.inputs * self.isa.lanes()..]
     }
 }
 
