@@ -23,9 +23,9 @@ struct Faults {
     strikes: Vec<Vec<Strike>>,
 }
 
-/// Activations on a coarse grid, so that rounding masks some faults.
-fn store(values: &mut [f32]) {
-    for value in values {
+/// Activations on a coarse grid, so that rounding masks some faults; or as they are.
+fn store(stores: bool, values: &mut [f32]) {
+    for value in values.iter_mut().filter(|_| stores) {
         *value = (*value * 16.0).round() / 16.0;
     }
 }
@@ -69,8 +69,11 @@ impl Faults {
         for &(parameter, index, _) in &self.parameters {
             origins.add_parameter(program, weights, parameter, index);
         }
-        for tap in (0..self.strikes.len()).filter(|&tap| !self.strikes[tap].is_empty()) {
-            origins.add_tap(program, TapId(tap));
+        for (tap, strikes) in self.strikes.iter().enumerate() {
+            let tap = TapId(tap);
+            for &(_, place, _) in strikes {
+                origins.add_tap(program, tap, Extent::cell(program.tap_shape(tap), place));
+            }
         }
         origins
     }
@@ -89,11 +92,20 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }).collect()
 }
 
-fn full_run(program: &Program, weights: &Weights, input: &[f32], faults: Option<&Faults>) -> Workspace {
+/// A network, and whether its activations are stored.
+struct Stored<'a> {
+    network: &'a Network,
+    program: &'a Program,
+    weights: &'a Weights,
+    stores: bool,
+}
+
+fn full_run(stored: &Stored, weights: &Weights, input: &[f32], faults: Option<&Faults>) -> Workspace {
+    let Stored { program, stores, .. } = stored;
     let mut workspace = Workspace::recording(program);
     workspace.input_mut(program, IMAGES).copy_from_slice(input);
     program.run_with(weights, &mut workspace, &mut |tap, values| {
-        store(values);
+        store(*stores, values);
         for &(image, place, value) in faults.map_or(&[][..], |faults| &faults.strikes[tap.0]) {
             values[image * program.tap_len(tap) + place] = value;
         }
@@ -102,23 +114,28 @@ fn full_run(program: &Program, weights: &Weights, input: &[f32], faults: Option<
 }
 
 /// Runs that share one memory, so that what one leaves behind would show in the next; convolutions computed directly, and
-/// then by Winograd's algorithm, as many as are returned.
+/// then by Winograd's algorithm, as many as are returned; with taps between steps, and within.
 fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) -> usize {
-    let (mut program, mut weights) = Program::compile(network, &[], taps);
-    check_program(network, &program, &weights, runs, seed);
-    let others = program.use_winograd(&mut weights);
-    if others > 0 {
-        check_program(network, &program, &weights, runs, seed);
+    let mut others = 0;
+    for stores in [true, false] {
+        let compile = if stores { Program::compile } else { Program::compile_to_strike };
+        let (mut program, mut weights) = compile(network, &[], taps);
+        check_program(&Stored { network, program: &program, weights: &weights, stores }, runs, seed);
+        others = program.use_winograd(&mut weights);
+        if others > 0 {
+            check_program(&Stored { network, program: &program, weights: &weights, stores }, runs, seed);
+        }
     }
     others
 }
 
-fn check_program(network: &Network, program: &Program, weights: &Weights, runs: usize, seed: u64) {
+fn check_program(stored: &Stored, runs: usize, seed: u64) {
+    let &Stored { network, program, weights, stores } = stored;
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let input = inputs(network, IMAGES);
     let taps = 0..program.tap_count();
     let shapes: Vec<[usize; 3]> = taps.map(|tap| program.tap_shape(TapId(tap))).collect();
-    let golden = full_run(program, weights, &input, None);
+    let golden = full_run(stored, weights, &input, None);
     let mut faulty = Faulty::default();
     faulty.follow(program, &golden);
     let len = program.output_len();
@@ -126,7 +143,7 @@ fn check_program(network: &Network, program: &Program, weights: &Weights, runs: 
     for run in 0..runs {
         let faults = Faults::draw(&mut rng, network, program, weights);
         let struck = faults.weights(weights);
-        let expected = full_run(program, &struck, &input, Some(&faults));
+        let expected = full_run(stored, &struck, &input, Some(&faults));
         let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
         let origins = faults.origins(program, weights);
         program.run_faulty(
@@ -136,7 +153,9 @@ fn check_program(network: &Network, program: &Program, weights: &Weights, runs: 
             Beside { golden: &golden, proofs: None },
             &mut faulty,
             &mut |tap, image, differs, values| {
-                differs.for_each_run(shapes[tap.0], |start, len| store(&mut values[start..][..len]));
+                differs.for_each_run(shapes[tap.0], |start, len| {
+                    store(stores, &mut values[start..][..len]);
+                });
                 let mine = faults.strikes[tap.0].iter().filter(|strike| strike.0 == image);
                 mine.fold(differs, |all, &(_, place, value)| {
                     values[place] = value;

@@ -8,7 +8,7 @@ use support::networks::{all_taps, bits, every_operator, inputs, randomised, zoo}
 use support::{digits_images, digits_model};
 use temper_core::execution::{Program, Tap, TapId, TapSide, Weights, Workspace, logits, logits_with};
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
-use temper_core::network::{GraphDescription, Network, NodeId};
+use temper_core::network::{GraphDescription, Network, NodeId, Op};
 
 const IMAGES: usize = 2;
 
@@ -139,6 +139,59 @@ fn a_change_at_any_place_is_what_the_reference_makes_of_it() {
             assert_eq!(bits(among_all.output(&full)), bits(alone.output(&program)), "{tap:?}");
         }
         assert!(shown * 10 >= taps.len() * 9, "only {shown} of {} changes reach the output", taps.len());
+    }
+}
+
+/// Where nothing is stored, nodes stay fused, and strikes do what they do to nodes that are not.
+#[test]
+fn strikes_within_fused_steps_have_the_bits_of_strikes_between_steps() {
+    for network in networks() {
+        let (input, taps) = (inputs(&network, IMAGES), all_taps(&network));
+        let (apart, apart_weights) = Program::compile(&network, &[], &taps);
+        // With all taps, and with those alone that hinder no fusion.
+        let outputs: Vec<Tap> = taps.iter().copied().filter(|tap| tap.side == TapSide::Output).collect();
+        for listed in [&taps, &outputs] {
+            let (within, weights) = Program::compile_to_strike(&network, &[], listed);
+            let mut calls = Vec::new();
+            let untouched = run(&within, &weights, &input, &mut |tap, values| {
+                calls.push(tap);
+                assert_eq!(values.len(), IMAGES * within.tap_len(tap));
+            });
+            assert!(calls.is_sorted_by_key(|&tap| within.step_of_tap(tap)));
+            calls.sort_unstable();
+            assert_eq!(calls, (0..listed.len()).map(TapId).collect::<Vec<_>>(), "once each");
+            let golden = bits(untouched.output(&within));
+            for (number, &tap) in
+                listed.iter().enumerate().step_by(if network.nodes().len() > 40 { 9 } else { 1 })
+            {
+                let strike = |place: TapId, strikes: TapId, values: &mut [f32]| {
+                    if place == strikes {
+                        let len = values.len() / IMAGES;
+                        set_middle(values, len);
+                    }
+                };
+                let place = taps.iter().position(|other| *other == tap).expect("one of all");
+                let expected =
+                    run(&apart, &apart_weights, &input, &mut |at, values| strike(at, TapId(place), values));
+                let found =
+                    run(&within, &weights, &input, &mut |at, values| strike(at, TapId(number), values));
+                assert_eq!(bits(found.output(&within)), bits(expected.output(&apart)), "{tap:?}");
+            }
+            let mut unstruck = Workspace::new(&within);
+            unstruck.input_mut(&within, IMAGES).copy_from_slice(&input);
+            within.run_unstruck(&weights, &mut unstruck, &mut |_, _| {});
+            assert_eq!(bits(unstruck.output(&within)), golden);
+        }
+        let (untapped, _) = Program::compile(&network, &[], &[]);
+        let products: Vec<Tap> = network
+            .nodes()
+            .iter()
+            .zip((0..).map(NodeId))
+            .filter(|(node, _)| matches!(node.op, Op::Conv2d { .. } | Op::Linear { .. }))
+            .map(|(_, id)| Tap::output(id))
+            .collect();
+        let (within, _) = Program::compile_to_strike(&network, &[], &products);
+        assert_eq!(within.step_count(), untapped.step_count());
     }
 }
 

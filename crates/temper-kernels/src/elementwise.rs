@@ -9,29 +9,27 @@ pub fn activate(activation: Activation, values: &mut [f32]) {
     activation.apply_all(values);
 }
 
-/// `x · scale + shift`, fused, for each channel.
+/// Every value becomes `x · scale + shift`, fused, with those of its channel.
 ///
-/// **Shapes**: `input` and `output` `[images, channels, plane]`, `scale` and `shift` `[channels]`.
-pub fn affine(plane: usize, scale: &[f32], shift: &[f32], input: &[f32], output: &mut [f32]) {
-    Isa::detect().run(Affine { plane, scale, shift, input, output });
+/// **Shapes**: `values` `[images, channels, plane]`, `scale` and `shift` `[channels]`.
+pub fn affine(plane: usize, scale: &[f32], shift: &[f32], values: &mut [f32]) {
+    Isa::detect().run(Affine { plane, scale, shift, values });
 }
 
 struct Affine<'a> {
     plane: usize,
     scale: &'a [f32],
     shift: &'a [f32],
-    input: &'a [f32],
-    output: &'a mut [f32],
+    values: &'a mut [f32],
 }
 
 impl Work for Affine<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let channels = self.scale.iter().zip(self.shift).cycle();
-        let planes = self.input.chunks_exact(self.plane).zip(self.output.chunks_exact_mut(self.plane));
-        for ((input, output), (&scale, &shift)) in planes.zip(channels) {
-            for (out, &x) in output.iter_mut().zip(input) {
-                *out = x.mul_add(scale, shift);
+        for (plane, (&scale, &shift)) in self.values.chunks_exact_mut(self.plane).zip(channels) {
+            for x in plane {
+                *x = x.mul_add(scale, shift);
             }
         }
     }

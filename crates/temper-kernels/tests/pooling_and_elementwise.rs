@@ -93,9 +93,9 @@ fn every_activation_keeps_nan_and_meets_infinities() {
 
 #[test]
 fn affine_maps_each_channel() {
-    let mut output = [0.0; 8];
-    affine(2, &[2.0, 3.0], &[1.0, -1.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &mut output);
-    assert_eq!(output, [3.0, 5.0, 8.0, 11.0, 11.0, 13.0, 20.0, 23.0]);
+    let mut values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    affine(2, &[2.0, 3.0], &[1.0, -1.0], &mut values);
+    assert_eq!(values, [3.0, 5.0, 8.0, 11.0, 11.0, 13.0, 20.0, 23.0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::chip::TrialChip;
 use super::engine::Golden;
 use super::plan::Trial;
 use super::resolved::{Campaign, TrialFaults};
-use crate::execution::Origins;
+use crate::execution::{Extent, Origins};
 use crate::fault::{Change, FaultSite, changes};
 
 /// A trial with its faults drawn: what they are and where they enter the network.
@@ -37,9 +37,13 @@ impl Campaign<'_> {
         let mut origins = variant.origins(&changes);
         let is_activation = |site: &FaultSite| variant.memory.tensor(site.tensor).tap().is_some();
         let activations: Vec<FaultSite> = permanent.into_iter().filter(is_activation).collect();
-        let touched = activations.iter().map(|site| site.tensor).chain(faults.transient_tensors());
-        for tap in touched.filter_map(|id| variant.memory.tensor(id).tap()) {
-            origins.add_tap(&variant.program, tap);
+        for (tap, extent) in activations.iter().filter_map(|site| variant.struck_at(site)) {
+            origins.add_tap(&variant.program, tap, extent);
+        }
+        // Where in them is drawn for every image.
+        for tap in faults.transient_tensors().filter_map(|id| variant.memory.tensor(id).tap()) {
+            let anywhere = Extent::full(variant.program.tap_shape(tap));
+            origins.add_tap(&variant.program, tap, anywhere);
         }
         let anew = self.strikes_parameters_anew(trial, &faults);
         let images = self.images_of(golden, trial);

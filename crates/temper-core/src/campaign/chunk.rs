@@ -274,8 +274,7 @@ impl Chunk<'_> {
         });
         let mut origins = Cow::Borrowed(&armed.origins);
         if let Some(own) = &own {
-            let tap = |site: &FaultSite| variant.memory.tensor(site.tensor).tap();
-            let taps = own.iter().map(|sites| sites.iter().filter_map(tap).collect());
+            let taps = own.iter().map(|sites| sites.iter().filter_map(|site| variant.struck_at(site)));
             origins.to_mut().set_image_taps(program, taps);
         }
         let struck = own.as_deref().map_or(Struck::All(&armed.activations), Struck::Each);
@@ -325,8 +324,8 @@ impl Chunk<'_> {
         for (&image, sites) in images.iter().zip(&own) {
             let changes: Vec<Change> = changes(&variant.memory, sites);
             let mut origins: Origins = variant.origins(&changes);
-            for tap in sites.iter().filter_map(|site| variant.memory.tensor(site.tensor).tap()) {
-                origins.add_tap(&variant.program, tap);
+            for (tap, extent) in sites.iter().filter_map(|site| variant.struck_at(site)) {
+                origins.add_tap(&variant.program, tap, extent);
             }
             strike(&changes, &mut worker.weights);
             let Worker { weights, golden, faulty, margins, .. } = worker;

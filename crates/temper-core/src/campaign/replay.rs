@@ -151,7 +151,7 @@ impl Observed<'_> {
         let variant = campaign.variant_of(*trial);
         let mut clean = Workspace::recording(program);
         campaign.inputs.fill(images.clone(), clean.input_mut(program, images.len()));
-        program.run_with(&self.weights, &mut clean, &mut |tap, values| variant.store(tap, values));
+        program.run_unstruck(&self.weights, &mut clean, &mut |tap, values| variant.store(tap, values));
         let faults = campaign.faults_of(*trial);
         let sites: Vec<Vec<FaultSite>> =
             images.clone().map(|image| campaign.sites_of_image(*trial, &faults, image as u64)).collect();

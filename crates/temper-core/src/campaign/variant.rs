@@ -121,7 +121,7 @@ impl Variant {
 
     /// Runs a batch without faults and keeps its activations.
     pub(super) fn record(&self, weights: &Weights, workspace: &mut Workspace) {
-        self.program.run_with(weights, workspace, &mut |tap, values| self.store(tap, values));
+        self.program.run_unstruck(weights, workspace, &mut |tap, values| self.store(tap, values));
     }
 
     /// What happens at the taps of a faulty run: activations are stored, then struck.
@@ -175,6 +175,12 @@ impl Variant {
         }
     }
 
+    /// The tap at which a site strikes, if it is an activation's, and what it may change there.
+    pub(super) fn struck_at(&self, site: &FaultSite) -> Option<(TapId, Extent)> {
+        let tap = self.memory.tensor(site.tensor).tap()?;
+        Some((tap, struck_extent(site, self.program.tap_shape(tap))))
+    }
+
     /// Where changed parameters enter the network.
     pub(super) fn origins(&self, changes: &[Change]) -> Origins {
         let mut origins = Origins::default();
@@ -187,11 +193,12 @@ impl Variant {
 
 /// Compiles a network as stored, with the values of `observed` nodes kept.
 fn compile(memory: &Memory, observed: &[NodeId], integer: &[IntegerLayer]) -> (Program, Weights) {
-    let (mut program, mut weights) =
-        Program::compile_integer(memory.network(), observed, memory.taps(), integer);
-    if !memory.rounds_activations() {
-        program.use_winograd(&mut weights);
+    if memory.rounds_activations() {
+        return Program::compile_integer(memory.network(), observed, memory.taps(), integer);
     }
+    assert!(integer.is_empty(), "layers in integers read stored activations");
+    let (mut program, mut weights) = Program::compile_to_strike(memory.network(), observed, memory.taps());
+    program.use_winograd(&mut weights);
     (program, weights)
 }
 

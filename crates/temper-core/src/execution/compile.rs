@@ -8,20 +8,25 @@ use temper_kernels::{Isa, PackedWeights};
 use super::arena::{self, Life};
 use super::fusion::{Chain, Fuser, activation};
 use super::movement::{Broadcast, Pad, Transpose};
-use super::program::{Program, Step, StepId, StepOp, Value};
+use super::program::{Program, Stage, Step, StepId, StepOp, Value};
 use super::taps::{Tap, TapId};
 use super::weights::{BatchNorm, Field, Place, StepWeights, Weights};
 use crate::network::{Network, NodeId, Op};
 
 /// See [`Program::compile`].
-pub(super) fn compile(network: &Network, observed: &[NodeId], taps: &[Tap]) -> (Program, Weights) {
+pub(super) fn compile(
+    network: &Network,
+    observed: &[NodeId],
+    taps: &[Tap],
+    within: bool,
+) -> (Program, Weights) {
     let nodes = || (0..network.nodes().len()).map(NodeId);
     let mut drafter =
-        Drafter { network, fuser: Fuser::new(network, observed, taps), drafts: BTreeMap::new() };
+        Drafter { network, fuser: Fuser::new(network, observed, taps, within), drafts: BTreeMap::new() };
     for id in nodes() {
         drafter.add(id);
     }
-    let mut assembly = Assembly::new(network, taps);
+    let mut assembly = Assembly::new(network, taps, within);
     for id in nodes() {
         assembly.add(id, drafter.drafts.get(&id));
     }
@@ -37,6 +42,14 @@ struct Draft {
     residual: Option<NodeId>,
     /// The node whose batch norm it computes.
     batch_norm: Option<NodeId>,
+    /// The nodes of a product, by what they are to it.
+    nodes: Vec<(Stage, NodeId)>,
+}
+
+impl Draft {
+    fn new(op: StepOp, node: NodeId) -> Self {
+        Self { op, node, residual: None, batch_norm: None, nodes: Vec::new() }
+    }
 }
 
 /// Decides which nodes run as one step.
@@ -64,22 +77,24 @@ impl Drafter<'_> {
             Op::Conv2d { .. } | Op::Linear { .. } => self.add_product(id),
             Op::BatchNorm { .. } => {
                 let op = StepOp::BatchNorm { plane: self.network.shape(id)[1..].iter().product() };
-                self.drafts.insert(id, Draft { op, node: id, residual: None, batch_norm: Some(id) });
+                self.drafts.insert(id, Draft { batch_norm: Some(id), ..Draft::new(op, id) });
             }
             _ => {
                 let op = self.plain_op(id);
-                self.drafts.insert(id, Draft { op, node: id, residual: None, batch_norm: None });
+                self.drafts.insert(id, Draft::new(op, id));
             }
         }
     }
 
     fn add_product(&mut self, id: NodeId) {
-        let Chain { batch_norm, residual, activation, last } = self.fuser.chain(id);
+        let chain = self.fuser.chain(id);
+        let (last, fused) = (chain.last(), chain.fused());
         let op = match self.network.convolution(id) {
-            Some(shape) => StepOp::Conv { shape, residual: residual.is_some(), activation, tile: 1 },
-            None => StepOp::Linear { residual: residual.is_some(), activation },
+            Some(shape) => StepOp::Conv { shape, fused, tile: 1 },
+            None => StepOp::Linear { fused },
         };
-        self.drafts.insert(last, Draft { op, node: id, residual, batch_norm });
+        let Chain { batch_norm, residual, nodes, .. } = chain;
+        self.drafts.insert(last, Draft { op, node: id, residual, batch_norm, nodes });
     }
 
     /// The step of an operator without parameters.
@@ -113,6 +128,8 @@ struct Assembly<'a> {
     network: &'a Network,
     /// The taps at each place, in the order given.
     taps: BTreeMap<Tap, Vec<TapId>>,
+    /// Whether taps may lie within steps.
+    within: bool,
     tap_steps: Vec<StepId>,
     steps: Vec<Step>,
     step_weights: Vec<StepWeights>,
@@ -125,7 +142,7 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(network: &'a Network, taps: &[Tap]) -> Self {
+    fn new(network: &'a Network, taps: &[Tap], within: bool) -> Self {
         let mut taps_at: BTreeMap<Tap, Vec<TapId>> = BTreeMap::new();
         for (number, &tap) in taps.iter().enumerate() {
             taps_at.entry(tap).or_default().push(TapId(number));
@@ -135,6 +152,7 @@ impl<'a> Assembly<'a> {
         Self {
             network,
             taps: taps_at,
+            within,
             tap_steps: vec![StepId(0); taps.len()],
             steps: Vec::new(),
             step_weights: Vec::new(),
@@ -159,8 +177,11 @@ impl<'a> Assembly<'a> {
             let own = self.own_input.get(&id).copied();
             self.value_of[id.0] = Some(own.unwrap_or_else(|| self.read(node.inputs[0])));
         }
-        if let Some(taps) = self.taps.remove(&Tap::output(id)) {
-            self.value_of[id.0] = Some(self.push_tap(taps, self.read(id)));
+        // Of a fused node, they are left for the step that it is part of.
+        if let Some(value) = self.value_of[id.0]
+            && let Some(taps) = self.taps.remove(&Tap::output(id))
+        {
+            self.value_of[id.0] = Some(self.push_tap(taps, value));
         }
     }
 
@@ -178,7 +199,23 @@ impl<'a> Assembly<'a> {
         }
         let weights = pack(network, draft, self.steps.len(), &mut self.places);
         let value = Value::new(network.shape(last), Some(self.steps.len()));
-        self.push(draft.op.clone(), network.multiply_accumulates(draft.node), inputs, weights, value)
+        let taps = self.taps_within(draft);
+        let cost = network.multiply_accumulates(draft.node);
+        let output = self.push(draft.op.clone(), cost, inputs, weights, value);
+        self.steps.last_mut().expect("just pushed").taps = taps;
+        output
+    }
+
+    /// The taps on nodes of a product that is about to be pushed.
+    fn taps_within(&mut self, draft: &Draft) -> Vec<(Stage, TapId)> {
+        let mut within = Vec::new();
+        for &(stage, node) in draft.nodes.iter().filter(|_| self.within) {
+            for tap in self.taps.remove(&Tap::output(node)).into_iter().flatten() {
+                self.tap_steps[tap.0] = StepId(self.steps.len());
+                within.push((stage, tap));
+            }
+        }
+        within
     }
 
     /// A touched copy of `value`: a step of its own, so that the untouched value is there to start from again.
@@ -200,7 +237,7 @@ impl<'a> Assembly<'a> {
     ) -> usize {
         let output = self.values.len();
         self.values.push(value);
-        self.steps.push(Step { op, cost, inputs, output });
+        self.steps.push(Step { op, cost, inputs, output, taps: Vec::new() });
         self.step_weights.push(weights);
         output
     }

@@ -60,8 +60,9 @@ pub fn logits(
     logits_with(program, weights, inputs, &|_, _, _| {}, progress)
 }
 
-/// [`logits`], touching at every tap. Images come in contiguous ranges of at most [`chunk_size`], each image once; ranges are
-/// worked on in any order and at the same time, so the outputs are reproducible if the touch treats images independently.
+/// [`logits`], touching at every tap as [`Program::run_unstruck`] does. Images come in contiguous ranges of at most [`chunk_size`],
+/// each image once; ranges are worked on in any order and at the same time, so the outputs are reproducible if the touch treats images
+/// independently.
 ///
 /// **Shapes**: `[images, classes]`.
 pub fn logits_with(
@@ -81,7 +82,7 @@ pub fn logits_with(
             let images = index * chunk..index * chunk + count;
             inputs.fill(images.clone(), workspace.input_mut(program, count));
             workspace.number(images.clone());
-            program.run_with(weights, workspace, &mut |tap, values| touch(images.clone(), tap, values));
+            program.run_unstruck(weights, workspace, &mut |tap, values| touch(images.clone(), tap, values));
             logits.copy_from_slice(workspace.output(program));
             progress(count);
         },

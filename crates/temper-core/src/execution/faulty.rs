@@ -28,13 +28,14 @@ pub struct Beside<'a> {
 
 /// What is done at a tap of a faulty run: gets the tap, the image (its place in the batch), which part of its values may
 /// differ from the golden ones, and the values, all of one image; stores that part, strikes, and returns which part may differ now.
-/// Outside of the given part the values are the golden ones as stored.
+/// Outside of the given part the values are the golden ones as stored; at taps [within](Program::compile_to_strike) a step, where nothing is to be
+/// stored and no part given, only those are right that [`Origins`] say are struck.
 pub type TouchImage<'a> = dyn FnMut(TapId, usize, Extent, &mut [f32]) -> Extent + 'a;
 
 /// The activations of a faulty run, as far as they differ from a golden one. Its memory is kept from run to run.
 #[derive(Debug, Clone, Default)]
 pub struct Faulty {
-    values: Vec<Held>,
+    pub(super) values: Vec<Held>,
     /// The images still to be run, by place in the batch.
     live: Vec<usize>,
     /// For each image, how many values differ that are still to be read.
@@ -43,8 +44,13 @@ pub struct Faulty {
     last: Vec<StepId>,
     /// For each image, whether it left because its top class provably stays.
     proven: Vec<bool>,
-    todo: Vec<(usize, Extent)>,
-    buffers: Buffers,
+    /// Which part of the next step's output each image needs.
+    pub(super) todo: Vec<(usize, Extent)>,
+    /// The same for what is struck within that step, by place in `todo`.
+    pub(super) struck: Vec<(usize, Extent)>,
+    /// What is struck within a step, before the rest of it.
+    pub(super) within: Vec<f32>,
+    pub(super) buffers: Buffers,
 }
 
 /// One value of a faulty run.
@@ -52,7 +58,7 @@ pub struct Faulty {
 pub(super) struct Held {
     pub(super) data: Vec<f32>,
     /// For each image, outside of which box `data` holds the golden values.
-    written: Vec<Extent>,
+    pub(super) written: Vec<Extent>,
     /// For each image, outside of which box this run's values are the golden ones.
     pub(super) differs: Vec<Extent>,
 }
@@ -158,19 +164,14 @@ impl Program {
     fn plan(&self, index: usize, origins: &Origins, faulty: &mut Faulty) {
         let step = &self.steps[index];
         let shape = self.values[step.output].shape;
-        let (origin, touched) = match origins.at(index) {
-            // A linear layer over several rows has its features elsewhere.
-            Some(Origin::Channels(..))
-                if matches!(step.op, StepOp::Linear { .. }) && shape[1..] != [1, 1] =>
-            {
-                (Extent::full(shape), false)
-            }
-            Some(Origin::Channels(low, high)) => (Extent::new([low..high, 0..shape[1], 0..shape[2]]), false),
-            Some(Origin::All) => (Extent::full(shape), false),
-            Some(Origin::Tap) => (Extent::EMPTY, true),
-            None => (Extent::EMPTY, false),
+        let origin = match origins.at(index) {
+            Some(Origin::Channels(..)) if step.is_over_rows(shape) => Extent::full(shape),
+            Some(Origin::Channels(low, high)) => Extent::new([low..high, 0..shape[1], 0..shape[2]]),
+            Some(Origin::All) => Extent::full(shape),
+            None => Extent::EMPTY,
         };
         faulty.todo.clear();
+        faulty.struck.clear();
         for &image in &faulty.live {
             let mut extent = origin;
             for (number, &input) in step.inputs.iter().enumerate() {
@@ -179,8 +180,12 @@ impl Program {
                     extent = extent.union(step.reach(number, changed, self.values[input].shape, shape));
                 }
             }
-            if (touched && origins.strikes(image, index)) || !extent.is_empty() {
+            let struck = origins.struck(image, index);
+            if struck.is_some() || !extent.is_empty() {
                 faulty.todo.push((image, extent));
+            }
+            if let Some(struck) = struck.filter(|_| !step.taps.is_empty()) {
+                faulty.struck.push((faulty.todo.len() - 1, struck));
             }
         }
     }
@@ -207,8 +212,9 @@ impl Program {
             held.restore(image, shape, &expected[image * len..][..len], extent);
         }
         let Faulty { values, todo, buffers, .. } = faulty;
-        let partial = Partial { program: self, step, weights, golden, values, todo };
+        let partial = Partial { program: self, step, op: &step.op, weights, golden, values, todo };
         partial.compute(&mut held.data[..golden.images() * len], buffers);
+        self.strike_within(index, weights, golden, faulty, &mut held, touch);
         for &(image, extent) in &faulty.todo {
             let values = &mut held.data[image * len..][..len];
             let mut extent = extent;

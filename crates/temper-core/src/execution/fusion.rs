@@ -2,19 +2,35 @@
 
 use temper_kernels::Activation;
 
+use super::program::{Fused, Stage};
 use super::taps::{Tap, TapSide};
 use crate::network::{Network, NodeId, Op};
 
 /// A convolution or linear layer with what is fused into it: batch norm, residual addition, activation, in this order, each
 /// optional.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Chain {
     pub(super) batch_norm: Option<NodeId>,
     /// The other operand of the addition.
     pub(super) residual: Option<NodeId>,
     pub(super) activation: Activation,
+    /// All of them, in execution order; the last is the one whose value the step computes.
+    pub(super) nodes: Vec<(Stage, NodeId)>,
+}
+
+impl Chain {
     /// The node whose value the step computes.
-    pub(super) last: NodeId,
+    pub(super) fn last(&self) -> NodeId {
+        self.nodes.last().expect("it begins with a product").1
+    }
+
+    pub(super) fn fused(&self) -> Fused {
+        Fused {
+            batch_norm: self.batch_norm.is_some(),
+            residual: self.residual.is_some(),
+            activation: self.activation,
+        }
+    }
 }
 
 /// The activation that a node is, if it is one.
@@ -41,7 +57,8 @@ pub(super) struct Fuser<'a> {
 }
 
 impl<'a> Fuser<'a> {
-    pub(super) fn new(network: &'a Network, observed: &[NodeId], taps: &[Tap]) -> Self {
+    /// `within`: whether nodes may be fused with those behind them even where taps lie between.
+    pub(super) fn new(network: &'a Network, observed: &[NodeId], taps: &[Tap], within: bool) -> Self {
         let count = network.nodes().len();
         let mut uses = vec![0; count];
         let mut consumer = vec![None; count];
@@ -64,6 +81,7 @@ impl<'a> Fuser<'a> {
         for tap in taps {
             match tap.side {
                 TapSide::Input => reads_copy[tap.node.0] = true,
+                TapSide::Output if within => {}
                 TapSide::Output => kept[tap.node.0] = true,
             }
         }
@@ -77,42 +95,48 @@ impl<'a> Fuser<'a> {
 
     /// Fuses what follows the convolution or linear layer `id` into it.
     pub(super) fn chain(&mut self, id: NodeId) -> Chain {
-        let mut chain =
-            Chain { batch_norm: None, residual: None, activation: Activation::Identity, last: id };
-        while let Some(next) = self.next(chain.last) {
-            let node = self.network.node(next);
-            match &node.op {
+        let mut chain = Chain {
+            batch_norm: None,
+            residual: None,
+            activation: Activation::Identity,
+            nodes: vec![(Stage::Product, id)],
+        };
+        while let Some(next) = self.next(chain.last()) {
+            let (node, last) = (self.network.node(next), chain.last());
+            let stage = match &node.op {
                 Op::BatchNorm { .. }
                     if chain.batch_norm.is_none() && chain.residual.is_none() && self.is_channelwise(id) =>
                 {
                     chain.batch_norm = Some(next);
+                    Stage::BatchNorm
                 }
                 Op::Add if chain.residual.is_none() => {
-                    let other = node.inputs[usize::from(node.inputs[0] == chain.last)];
+                    let other = node.inputs[usize::from(node.inputs[0] == last)];
                     if self.network.shape(other) != self.network.shape(next)
-                        || self.network.shape(chain.last) != self.network.shape(next)
+                        || self.network.shape(last) != self.network.shape(next)
                     {
                         break;
                     }
                     chain.residual = Some(other);
+                    Stage::Residual
                 }
                 op => {
                     if let Some(activation) = activation(op) {
                         chain.activation = activation;
-                        self.take(&mut chain, next);
+                        self.take(&mut chain, Stage::Activation, next);
                     }
                     break;
                 }
-            }
-            self.take(&mut chain, next);
+            };
+            self.take(&mut chain, stage, next);
         }
         chain
     }
 
-    fn take(&mut self, chain: &mut Chain, next: NodeId) {
-        self.fused[chain.last.0] = true;
+    fn take(&mut self, chain: &mut Chain, stage: Stage, next: NodeId) {
+        self.fused[chain.last().0] = true;
         self.fused[next.0] = true;
-        chain.last = next;
+        chain.nodes.push((stage, next));
     }
 
     /// The node that may be fused behind `last`: its only consumer, not part of another step nor reading a copy, if `last` need

@@ -28,11 +28,9 @@ impl OnChip {
         output: &mut [f32],
         scratch: &mut HardwareScratch,
     ) {
-        let (plane, residual, activation) = match *op {
-            StepOp::Conv { ref shape, residual, activation, .. } => {
-                (shape.output().iter().product(), residual, activation)
-            }
-            StepOp::Linear { residual, activation } => (1, residual, activation),
+        let (plane, fused) = match op {
+            StepOp::Conv { shape, fused, .. } => (shape.output().iter().product(), fused),
+            StepOp::Linear { fused } => (1, fused),
             _ => unreachable!("only convolutions and linear layers lie on hardware"),
         };
         let stream = |noise: Noise| images.iter().map(move |&image| noise.stream(self.layer.node, image));
@@ -45,14 +43,13 @@ impl OnChip {
                 }
             }
         }
-        if let Some(norm) = &weights.batch_norm {
-            let sums = output.to_vec();
-            affine(plane, &norm.scale, &norm.shift, &sums, output);
+        if let Some(norm) = weights.fused_norm(*fused) {
+            affine(plane, &norm.scale, &norm.shift, output);
         }
-        if residual {
+        if fused.residual {
             output.iter_mut().zip(read(1)).for_each(|(value, residual)| *value += residual);
         }
-        activate(activation, output);
+        activate(fused.activation, output);
     }
 }
 

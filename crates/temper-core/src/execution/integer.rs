@@ -1,6 +1,6 @@
 //! Layers computed exactly in integers.
 
-use temper_kernels::{CodeGrid, Epilogue, IntegerIsa, IntegerScratch, IntegerWeights, integer_product};
+use temper_kernels::{CodeGrid, IntegerIsa, IntegerScratch, IntegerWeights, integer_product};
 
 use super::program::{Program, StepOp};
 use super::taps::Tap;
@@ -82,16 +82,8 @@ impl IntegerProduct {
         output: &mut [f32],
         scratch: &mut IntegerScratch,
     ) {
-        let (StepOp::Conv { residual, activation, .. } | StepOp::Linear { residual, activation }) = *op
-        else {
-            unreachable!("only convolutions and linear layers have a product");
-        };
-        let epilogue = Epilogue {
-            bias: weights.bias.as_deref(),
-            affine: weights.batch_norm.as_ref().map(|norm| (norm.scale.as_slice(), norm.shift.as_slice())),
-            residual: residual.then(|| read(1)),
-            activation,
-        };
+        let fused = op.fused().expect("only convolutions and linear layers have a product");
+        let epilogue = weights.epilogue(fused, fused.residual.then(|| read(1)));
         integer_product(&self.weights, read(0), self.input, &self.scales, &epilogue, output, scratch);
     }
 }

@@ -10,7 +10,8 @@
 //!   and computes only what they can change, with the bits of a full run.
 //!
 //! Activations are read and changed at [`Tap`]s: each is a step that copies a value and hands the copy to a closure, so that they can be
-//! stored in a number format or struck. What stands before a tap is not fused with what stands behind it.
+//! stored in a number format or struck. What stands before a tap is not fused with what stands behind it. Where nothing is stored and few
+//! values are struck, taps lie within fused steps instead ([`Program::compile_to_strike`]).
 //!
 //! Layers whose weights and inputs are stored as 8-bit codes can be computed exactly in integers ([`Program::compile_integer`]), and layers
 //! that lie on analog hardware by what a chip makes of them ([`Program::compile_on_chip`]).
@@ -36,6 +37,7 @@ mod run;
 mod taps;
 mod weights;
 mod winograd;
+mod within;
 
 pub use evaluate::{ClassesError, chunk_size, count_correct, logits, logits_with, top_class};
 pub use extent::Extent;

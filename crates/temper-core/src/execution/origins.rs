@@ -1,5 +1,6 @@
 //! Where faults enter a network.
 
+use super::extent::Extent;
 use super::program::{Program, StepId};
 use super::taps::TapId;
 use super::weights::{ParameterId, Weights};
@@ -7,21 +8,21 @@ use super::weights::{ParameterId, Weights};
 /// Where a trial's faults enter the network.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
-    /// By step, in their order.
+    /// The steps whose parameters are struck, in their order.
     steps: Vec<(StepId, Origin)>,
-    /// For each image of the batch, the steps of the taps at which it is struck, ascending; `None` if all are struck alike.
-    of_image: Option<Vec<Vec<StepId>>>,
+    /// The steps of the taps whose touch strikes, in their order, and which values it may change.
+    taps: Vec<(StepId, Extent)>,
+    /// The same for each image of the batch; `None` if all are struck alike.
+    of_image: Option<Vec<Vec<(StepId, Extent)>>>,
 }
 
-/// What of a step's output faults may change at once.
+/// What of a step's output struck parameters may change at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// Output channels, the last excluded: their parameters are struck.
+    /// Output channels, the last excluded.
     Channels(usize, usize),
     /// All of it.
     All,
-    /// What the touch says: activations are struck.
-    Tap,
 }
 
 impl Origins {
@@ -37,59 +38,80 @@ impl Origins {
             Some(channel) => Origin::Channels(channel, channel + 1),
             None => Origin::All,
         };
-        self.add(program.step_of(parameter), origin);
+        let both = |known: Origin| match (known, origin) {
+            (Origin::Channels(low, high), Origin::Channels(first, end)) => {
+                Origin::Channels(low.min(first), high.max(end))
+            }
+            _ => Origin::All,
+        };
+        add(&mut self.steps, program.step_of(parameter), origin, both);
     }
 
-    /// Adds a tap whose touch strikes.
-    pub fn add_tap(&mut self, program: &Program, tap: TapId) {
-        self.add(program.step_of_tap(tap), Origin::Tap);
+    /// Adds a tap whose touch strikes; it changes values in `extent` alone.
+    pub fn add_tap(&mut self, program: &Program, tap: TapId, extent: Extent) {
+        add_tap(&mut self.taps, program, tap, extent);
     }
 
-    /// Says for each image of the batch at which taps it is struck, where images are struck differently.
-    pub fn set_image_taps(&mut self, program: &Program, taps: impl Iterator<Item = Vec<TapId>>) {
+    /// Says for each image of the batch at which taps it is struck, and where, in place of what was [added](Self::add_tap) for all.
+    pub fn set_image_taps<T: IntoIterator<Item = (TapId, Extent)>>(
+        &mut self,
+        program: &Program,
+        taps: impl Iterator<Item = T>,
+    ) {
         let steps = taps.map(|taps| {
-            let mut steps: Vec<StepId> = taps.into_iter().map(|tap| program.step_of_tap(tap)).collect();
-            steps.sort_unstable();
+            let mut steps = Vec::new();
+            taps.into_iter().for_each(|(tap, extent)| add_tap(&mut steps, program, tap, extent));
             steps
         });
         self.of_image = Some(steps.collect());
     }
 
-    fn add(&mut self, step: StepId, origin: Origin) {
-        match self.steps.binary_search_by_key(&step, |(step, _)| *step) {
-            Err(place) => self.steps.insert(place, (step, origin)),
-            Ok(place) => {
-                let known = &mut self.steps[place].1;
-                *known = match (*known, origin) {
-                    (Origin::Channels(low, high), Origin::Channels(first, end)) => {
-                        Origin::Channels(low.min(first), high.max(end))
-                    }
-                    (known, origin) if known == origin => known,
-                    _ => Origin::All,
-                };
-            }
-        }
-    }
-
     /// The first step that faults change; `None` if they change nothing.
     pub fn first(&self) -> Option<StepId> {
-        self.steps.first().map(|(step, _)| *step)
+        [first(&self.steps), first(&self.taps)].into_iter().flatten().min()
     }
 
     /// The last step at which faults enter an image.
     pub(super) fn last(&self, image: usize) -> Option<StepId> {
-        let Some(of_image) = &self.of_image else { return self.steps.last().map(|(step, _)| *step) };
-        let parameters = self.steps.iter().rev().find(|(_, origin)| *origin != Origin::Tap);
-        parameters.map(|(step, _)| *step).max(of_image[image].last().copied())
+        last(&self.steps).max(last(self.taps_of(image)))
     }
 
-    /// Whether an image is struck at the tap of a step.
-    pub(super) fn strikes(&self, image: usize, step: usize) -> bool {
-        self.of_image.as_ref().is_none_or(|of_image| of_image[image].binary_search(&StepId(step)).is_ok())
-    }
-
+    /// What struck parameters change at once of a step's output.
     pub(super) fn at(&self, step: usize) -> Option<Origin> {
-        let place = self.steps.binary_search_by_key(&StepId(step), |(step, _)| *step).ok()?;
-        Some(self.steps[place].1)
+        find(&self.steps, step)
     }
+
+    /// Which values of an image the touch may change at the taps of a step.
+    pub(super) fn struck(&self, image: usize, step: usize) -> Option<Extent> {
+        find(self.taps_of(image), step)
+    }
+
+    fn taps_of(&self, image: usize) -> &[(StepId, Extent)] {
+        self.of_image.as_ref().map_or(&self.taps, |of_image| &of_image[image])
+    }
+}
+
+fn add_tap(taps: &mut Vec<(StepId, Extent)>, program: &Program, tap: TapId, extent: Extent) {
+    add(taps, program.step_of_tap(tap), extent, |known: Extent| known.union(extent));
+}
+
+/// Adds what happens at a step, or joins it to what is known of that step.
+fn add<T: Copy>(list: &mut Vec<(StepId, T)>, step: StepId, what: T, both: impl Fn(T) -> T) {
+    match list.binary_search_by_key(&step, |(step, _)| *step) {
+        Err(place) => list.insert(place, (step, what)),
+        Ok(place) => list[place].1 = both(list[place].1),
+    }
+}
+
+fn find<T: Copy>(list: &[(StepId, T)], step: usize) -> Option<T> {
+    let place = list.binary_search_by_key(&StepId(step), |(step, _)| *step).ok()?;
+    Some(list[place].1)
+}
+
+fn first<T>(list: &[(StepId, T)]) -> Option<StepId> {
+    list.first().map(|(step, _)| *step)
+}
+
+fn last<T>(list: &[(StepId, T)]) -> Option<StepId> {
+    list.last().map(|(step, _)| *step)
 }

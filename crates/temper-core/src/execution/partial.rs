@@ -23,6 +23,8 @@ pub(super) struct Buffers {
 pub(super) struct Partial<'a> {
     pub(super) program: &'a Program,
     pub(super) step: &'a Step,
+    /// The step's, or its product alone.
+    pub(super) op: &'a StepOp,
     pub(super) weights: &'a StepWeights,
     pub(super) golden: &'a Workspace,
     pub(super) values: &'a [Held],
@@ -41,11 +43,22 @@ impl<'a> Partial<'a> {
         }
     }
 
+    /// What the step adds, if it does.
+    pub(super) fn residual(&self) -> Option<&'a [f32]> {
+        self.step.op.fused().filter(|fused| fused.residual).map(|_| self.read(1))
+    }
+
+    /// The parts to be computed, as the kernels want them.
+    fn regions(&self) -> impl Iterator<Item = Region> {
+        let parts = self.todo.iter().filter(|(_, extent)| !extent.is_empty());
+        parts.map(|&(image, extent)| extent.of_image(image))
+    }
+
     /// Computes the part, and nothing else of `output`, but for values that come out golden.
     ///
     /// **Shapes**: `output` `[images, …]`, of the whole batch.
     pub(super) fn compute(&self, output: &mut [f32], buffers: &mut Buffers) {
-        let Self { step, weights, golden, todo, .. } = *self;
+        let Self { step, op, weights, golden, .. } = *self;
         let to = self.program.values[step.output].shape;
         if weights.integer.is_some() {
             self.in_integers(output, buffers);
@@ -54,24 +67,26 @@ impl<'a> Partial<'a> {
         let aligned = step.inputs.iter().all(|&input| self.program.values[input].shape == to);
         let Buffers { regions, scratch, .. } = buffers;
         regions.clear();
-        match &step.op {
-            StepOp::Conv { shape, residual, activation, .. } => {
-                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
-                let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
+        match op {
+            StepOp::Conv { shape, fused, .. } => {
+                regions.extend(self.regions());
+                let residual = fused.residual.then(|| self.read(1));
+                let (product, epilogue) = product(weights, *fused, residual);
                 let input = self.read(0);
                 conv2d_regions(shape, golden.images(), input, product, &epilogue, output, regions, scratch);
             }
-            StepOp::Linear { residual, activation } if to[1..] == [1, 1] => {
-                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
-                let (product, epilogue) = product(weights, residual.then(|| self.read(1)), *activation);
+            StepOp::Linear { fused } if to[1..] == [1, 1] => {
+                regions.extend(self.regions());
+                let residual = fused.residual.then(|| self.read(1));
+                let (product, epilogue) = product(weights, *fused, residual);
                 linear_regions(self.read(0), product, &epilogue, output, regions, scratch);
             }
             StepOp::MaxPool(pool) if to[1..] == pool.output => {
-                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                regions.extend(self.regions());
                 max_pool2d_regions(pool, to[0], self.read(0), output, regions);
             }
             StepOp::AvgPool { shape: pool, count_include_pad } if to[1..] == pool.output => {
-                regions.extend(todo.iter().map(|&(image, extent)| extent.of_image(image)));
+                regions.extend(self.regions());
                 avg_pool2d_regions(pool, *count_include_pad, to[0], self.read(0), output, regions);
             }
             op if aligned && is_elementwise(op) => self.elementwise(output),
@@ -81,17 +96,17 @@ impl<'a> Partial<'a> {
     }
 
     fn in_integers(&self, output: &mut [f32], buffers: &mut Buffers) {
-        let Self { step, weights, golden, todo, .. } = *self;
+        let Self { step, op, weights, golden, todo, .. } = *self;
         let Some(product) = &weights.integer else { return };
         let inputs: Vec<&[f32]> = (0..step.inputs.len()).map(|number| self.read(number)).collect();
         if todo.len() == golden.images() {
-            product.run(&step.op, weights, &|number| inputs[number], output, &mut buffers.integer);
+            product.run(op, weights, &|number| inputs[number], output, &mut buffers.integer);
             return;
         }
         let len = output.len() / golden.images();
         for &(image, _) in todo {
             let own = |number: usize| of_image(inputs[number], image, golden.images());
-            product.run(&step.op, weights, &own, &mut output[image * len..][..len], &mut buffers.integer);
+            product.run(op, weights, &own, &mut output[image * len..][..len], &mut buffers.integer);
         }
     }
 
@@ -108,7 +123,8 @@ impl<'a> Partial<'a> {
                 StepOp::BatchNorm { plane } => {
                     let norm = weights.batch_norm.as_ref().expect("packed with its step");
                     let channel = start / plane % norm.scale.len();
-                    affine(count, &norm.scale[channel..=channel], &norm.shift[channel..=channel], a, out);
+                    out.copy_from_slice(a);
+                    affine(count, &norm.scale[channel..=channel], &norm.shift[channel..=channel], out);
                 }
                 StepOp::Add(_) | StepOp::Mul(_) => {
                     let is_sum = matches!(step.op, StepOp::Add(_));
@@ -154,7 +170,7 @@ impl<'a> Partial<'a> {
         let len = output.len() / images;
         for &(image, _) in self.todo {
             let own = |number: usize| of_image(inputs[number], image, images);
-            compute(self.step, 1, self.weights, &own, &mut output[image * len..][..len], scratch);
+            compute(self.op, 1, self.weights, &own, &mut output[image * len..][..len], scratch);
         }
     }
 }

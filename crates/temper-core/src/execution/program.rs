@@ -63,20 +63,20 @@ pub(super) struct Step {
     pub(super) cost: u64,
     pub(super) inputs: Vec<usize>,
     pub(super) output: usize,
+    /// Taps on what a product is before the rest of what is fused into it, by what they stand behind.
+    pub(super) taps: Vec<(Stage, TapId)>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum StepOp {
     Conv {
         shape: ConvShape,
-        residual: bool,
-        activation: Activation,
+        fused: Fused,
         /// Rows and columns of outputs that are computed together: 1, but by Winograd's algorithm.
         tile: usize,
     },
     Linear {
-        residual: bool,
-        activation: Activation,
+        fused: Fused,
     },
     BatchNorm {
         plane: usize,
@@ -102,6 +102,48 @@ pub(super) enum StepOp {
     Tap(Vec<TapId>),
 }
 
+/// What is fused into a product behind its bias, in this order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fused {
+    pub(super) batch_norm: bool,
+    /// Whether the step's second input is added.
+    pub(super) residual: bool,
+    pub(super) activation: Activation,
+}
+
+impl Fused {
+    pub(super) const NOTHING: Self =
+        Self { batch_norm: false, residual: false, activation: Activation::Identity };
+}
+
+/// A product and what is fused into it, in execution order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Product,
+    BatchNorm,
+    Residual,
+    Activation,
+}
+
+impl StepOp {
+    /// What is fused into the product, if it is one.
+    pub(super) fn fused(&self) -> Option<Fused> {
+        match *self {
+            Self::Conv { fused, .. } | Self::Linear { fused } => Some(fused),
+            _ => None,
+        }
+    }
+
+    /// The same with nothing fused into it.
+    pub(super) fn bare(&self) -> Self {
+        let mut bare = self.clone();
+        if let Self::Conv { fused, .. } | Self::Linear { fused } = &mut bare {
+            *fused = Fused::NOTHING;
+        }
+        bare
+    }
+}
+
 impl Program {
     /// Compiles a network. The values of `observed` nodes stay available (see [`Workspace::activation`](super::Workspace)), and
     /// activations are touched at the `taps` (see [`Program::run_with`]), both at the price of what could have been fused.
@@ -114,7 +156,16 @@ impl Program {
     /// When `observed` or `taps` name a node that the network does not have, or an [`Input`](super::TapSide::Input) tap is on a
     /// node without inputs.
     pub fn compile(network: &Network, observed: &[NodeId], taps: &[Tap]) -> (Self, Weights) {
-        compile(network, observed, taps)
+        compile(network, observed, taps, false)
+    }
+
+    /// [`compile`](Self::compile), for touches that store nothing: they change few values and leave all others as they are, bit for bit. What
+    /// is fused stays fused; where a faulty run strikes within a step, the struck values are taken out and finished alone.
+    ///
+    /// # Panics
+    /// As [`compile`](Self::compile).
+    pub fn compile_to_strike(network: &Network, observed: &[NodeId], taps: &[Tap]) -> (Self, Weights) {
+        compile(network, observed, taps, true)
     }
 
     /// Number of values in the output for one image: classes.

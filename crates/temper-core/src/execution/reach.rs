@@ -8,14 +8,28 @@ use super::extent::Extent;
 use super::program::{Step, StepOp};
 
 impl Step {
+    /// Whether it is a linear layer over several rows, whose features are not channels, given its output's shape.
+    pub(super) fn is_over_rows(&self, to: [usize; 3]) -> bool {
+        matches!(self.op, StepOp::Linear { .. }) && to[1..] != [1, 1]
+    }
+
+    /// The least part around `extent` of its output, of that shape, that can be computed alone.
+    pub(super) fn computable(&self, extent: Extent, to: [usize; 3]) -> Extent {
+        match &self.op {
+            StepOp::Conv { tile, .. } => extent.in_tiles(*tile, to),
+            _ if self.is_over_rows(to) => Extent::full(to),
+            _ => extent,
+        }
+    }
+
     /// The outputs that may change when `changed` of input number `input` does, given the shapes of that input and of the output: a
     /// box around them, and all of the output where nothing better is known.
     pub(super) fn reach(&self, input: usize, changed: Extent, from: [usize; 3], to: [usize; 3]) -> Extent {
         let full = Extent::full(to);
         match &self.op {
             // The second input is the residual.
-            StepOp::Conv { shape, tile, .. } if input == 0 && from == shape.input => {
-                convolved(shape, changed, to).in_tiles(*tile, to)
+            StepOp::Conv { shape, .. } if input == 0 && from == shape.input => {
+                self.computable(convolved(shape, changed, to), to)
             }
             StepOp::MaxPool(shape) | StepOp::AvgPool { shape, .. } if from[1..] == shape.input => {
                 pooled(shape, changed, to)

@@ -1,13 +1,15 @@
 //! Running a program's steps on a batch of images.
 
 use temper_kernels::{
-    Epilogue, IntegerScratch, Scratch, activate, affine, avg_pool2d, conv2d, linear, max_pool2d, softmax,
+    Epilogue, IntegerScratch, PackedWeights, Scratch, activate, affine, avg_pool2d, conv2d, linear,
+    max_pool2d, softmax,
 };
 
 use super::movement::{self, Broadcast};
-use super::program::{Program, Step, StepOp};
+use super::program::{Fused, Program, StepOp};
 use super::taps::{Touch, no_touch};
 use super::weights::{StepWeights, Weights};
+use super::within::Finish;
 use crate::hardware::HardwareScratch;
 use crate::network::NodeId;
 
@@ -116,7 +118,15 @@ impl Program {
     /// what the touch leaves.
     pub fn run_with(&self, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
         for step in 0..self.steps.len() {
-            self.run_step(step, weights, workspace, touch);
+            self.run_step(step, weights, workspace, true, touch);
+        }
+    }
+
+    /// The same for a touch that does not strike: it is not called at taps [within](Self::compile_to_strike) steps, and these
+    /// run as if they had none.
+    pub fn run_unstruck(&self, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
+        for step in 0..self.steps.len() {
+            self.run_step(step, weights, workspace, false, touch);
         }
     }
 
@@ -124,7 +134,14 @@ impl Program {
         assert!(self.tap_count() == 0, "a program with taps must be told what to do at them");
     }
 
-    fn run_step(&self, index: usize, weights: &Weights, workspace: &mut Workspace, touch: &mut Touch<'_>) {
+    fn run_step(
+        &self,
+        index: usize,
+        weights: &Weights,
+        workspace: &mut Workspace,
+        strikes: bool,
+        touch: &mut Touch<'_>,
+    ) {
         let step = &self.steps[index];
         let images = workspace.images;
         let slot = workspace.buffer_of[step.output];
@@ -135,14 +152,22 @@ impl Program {
         let output = sized(&mut buffer, images * self.values[step.output].len);
         let read = |input: usize| workspace.value(self, step.inputs[input]);
         let weights = &weights.steps[index];
+        let residual = step.op.fused().filter(|fused| fused.residual).map(|_| read(1));
+        let finish = Finish::new(step, weights, residual, self.values[step.output].shape);
+        let finish = finish.filter(|_| strikes);
+        let bare = finish.as_ref().map(|_| step.op.bare());
+        let op = bare.as_ref().unwrap_or(&step.op);
         match weights {
             StepWeights { on_chip: Some(layer), .. } => {
-                layer.run(&step.op, weights, &workspace.numbers, &read, output, &mut hardware_scratch);
+                layer.run(op, weights, &workspace.numbers, &read, output, &mut hardware_scratch);
             }
             StepWeights { integer: Some(product), .. } => {
-                product.run(&step.op, weights, &read, output, &mut integer_scratch);
+                product.run(op, weights, &read, output, &mut integer_scratch);
             }
-            _ => compute(step, images, weights, &read, output, &mut scratch),
+            _ => compute(op, images, weights, &read, output, &mut scratch),
+        }
+        if let Some(finish) = finish {
+            finish.batch(output, touch);
         }
         if let StepOp::Tap(taps) = &step.op {
             for &tap in taps {
@@ -158,7 +183,7 @@ impl Program {
 
 /// Computes one step.
 pub(super) fn compute<'a>(
-    step: &Step,
+    op: &StepOp,
     images: usize,
     weights: &StepWeights,
     read: &dyn Fn(usize) -> &'a [f32],
@@ -167,18 +192,19 @@ pub(super) fn compute<'a>(
 ) {
     let per_image = |data: &'a [f32]| data.chunks_exact(data.len() / images);
     let out_len = output.len() / images;
-    match &step.op {
-        StepOp::Conv { shape, residual, activation, .. } => {
-            let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
+    match op {
+        StepOp::Conv { shape, fused, .. } => {
+            let (product, epilogue) = product(weights, *fused, fused.residual.then(|| read(1)));
             conv2d(shape, images, read(0), product, &epilogue, output, scratch);
         }
-        StepOp::Linear { residual, activation } => {
-            let (product, epilogue) = product(weights, residual.then(|| read(1)), *activation);
+        StepOp::Linear { fused } => {
+            let (product, epilogue) = product(weights, *fused, fused.residual.then(|| read(1)));
             linear(read(0), product, &epilogue, output, scratch);
         }
         StepOp::BatchNorm { plane } => {
             let norm = weights.batch_norm.as_ref().expect("packed with its step");
-            affine(*plane, &norm.scale, &norm.shift, read(0), output);
+            output.copy_from_slice(read(0));
+            affine(*plane, &norm.scale, &norm.shift, output);
         }
         StepOp::Activation(activation) => {
             output.copy_from_slice(read(0));
@@ -220,12 +246,10 @@ pub(super) fn compute<'a>(
 
 pub(super) fn product<'a>(
     weights: &'a StepWeights,
+    fused: Fused,
     residual: Option<&'a [f32]>,
-    activation: temper_kernels::Activation,
-) -> (&'a temper_kernels::PackedWeights, Epilogue<'a>) {
-    let affine = weights.batch_norm.as_ref().map(|norm| (norm.scale.as_slice(), norm.shift.as_slice()));
-    let epilogue = Epilogue { bias: weights.bias.as_deref(), affine, residual, activation };
-    (weights.product.as_ref().expect("packed with its step"), epilogue)
+) -> (&'a PackedWeights, Epilogue<'a>) {
+    (weights.product.as_ref().expect("packed with its step"), weights.epilogue(fused, residual))
 }
 
 fn combine(

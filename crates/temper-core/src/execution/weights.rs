@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use temper_kernels::PackedWeights;
+use temper_kernels::{Epilogue, PackedWeights};
 
 use super::hardware::OnChip;
 use super::integer::IntegerProduct;
+use super::program::Fused;
 
 /// A parameter's place in [`Network::parameters`](crate::network::Network::parameters).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,19 @@ pub(super) struct StepWeights {
     pub(super) bias: Option<Vec<f32>>,
     pub(super) batch_norm: Option<BatchNorm>,
     pub(super) constant: Option<Vec<f32>>,
+}
+
+impl StepWeights {
+    /// The batch norm that is fused into the step's product.
+    pub(super) fn fused_norm(&self, fused: Fused) -> Option<&BatchNorm> {
+        self.batch_norm.as_ref().filter(|_| fused.batch_norm)
+    }
+
+    /// What follows the product's sums.
+    pub(super) fn epilogue<'a>(&'a self, fused: Fused, residual: Option<&'a [f32]>) -> Epilogue<'a> {
+        let affine = self.fused_norm(fused).map(|norm| (norm.scale.as_slice(), norm.shift.as_slice()));
+        Epilogue { bias: self.bias.as_deref(), affine, residual, activation: fused.activation }
+    }
 }
 
 /// All parameters of a program. Each thread that strikes them has its own copy.

@@ -152,8 +152,8 @@ impl Rounding<'_> {
     fn of_values(&self, image: usize, scratch: &mut Scratch) -> Vec<f64> {
         let magnitude = |x: &f32| f64::from(*x).abs();
         match &self.step.op {
-            StepOp::Conv { shape, residual, .. } => self.of_product(shape, *residual, image, scratch),
-            StepOp::Linear { residual, .. } => {
+            StepOp::Conv { shape, fused, .. } => self.of_product(shape, fused.residual, image, scratch),
+            StepOp::Linear { fused } => {
                 let features = self.program.values[self.step.inputs[0]].len;
                 let shape = ConvShape {
                     input: [features, 1, 1],
@@ -164,7 +164,7 @@ impl Rounding<'_> {
                     dilation: [1, 1],
                     groups: 1,
                 };
-                self.of_product(&shape, *residual, image, scratch)
+                self.of_product(&shape, fused.residual, image, scratch)
             }
             StepOp::BatchNorm { .. } | StepOp::Add(_) | StepOp::Activation(_) => {
                 self.value(self.step.output, image).iter().map(|x| 2.0 * ROUNDOFF * magnitude(x)).collect()

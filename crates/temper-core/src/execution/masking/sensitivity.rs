@@ -6,7 +6,7 @@ use temper_kernels::{Activation, ConvShape, PoolShape};
 
 use super::spectral::{Gain, Kernel, TINY};
 use crate::execution::TapId;
-use crate::execution::program::{Program, Step, StepOp};
+use crate::execution::program::{Fused, Program, Step, StepOp};
 use crate::execution::weights::{StepWeights, Weights};
 
 /// Unit roundoff of `f32`.
@@ -110,7 +110,7 @@ fn last_layer(program: &Program, weights: &Weights) -> Option<usize> {
     let made = program.values[program.output].made?;
     let plain = matches!(
         program.steps[made].op,
-        StepOp::Linear { residual: false, activation: Activation::Identity }
+        StepOp::Linear { fused: Fused { residual: false, activation: Activation::Identity, .. } }
     );
     let is_vector = program.values[program.output].shape[1..] == [1, 1];
     (plain && is_bounded(&weights.steps[made]) && is_vector && made + 1 == program.steps.len())
@@ -153,12 +153,12 @@ impl Backward<'_> {
             StepOp::Conv { .. } | StepOp::Linear { .. } if !is_bounded(self.weights) => {
                 self.step.inputs.iter().map(|_| None).collect()
             }
-            StepOp::Conv { activation, .. } if is_contraction(*activation) => {
-                let next = next.filter(|_| is_increasing(*activation));
+            StepOp::Conv { fused, .. } if is_contraction(fused.activation) => {
+                let next = next.filter(|_| is_increasing(fused.activation));
                 let product = own.map(|own| own.sensitivity(next));
                 std::iter::once(product).chain(same().skip(1)).collect()
             }
-            StepOp::Linear { activation, .. } if is_contraction(*activation) && to[1..] == [1, 1] => {
+            StepOp::Linear { fused } if is_contraction(fused.activation) && to[1..] == [1, 1] => {
                 std::iter::once(self.matrix(from)).chain(same().skip(1)).collect()
             }
             StepOp::BatchNorm { .. } if from == to => {
