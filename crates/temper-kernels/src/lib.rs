@@ -39,6 +39,7 @@
 //! Principal types: [`PackedWeights`], [`ConvShape`], [`Region`], [`Epilogue`], [`Scratch`].
 
 mod aligned;
+mod bytes;
 mod conv;
 mod elementwise;
 mod epilogue;
@@ -63,6 +64,7 @@ mod tile;
 mod windows;
 mod winograd;
 
+pub use bytes::ByteScale;
 pub use conv::{ConvShape, conv2d, conv2d_regions};
 pub use elementwise::{activate, affine, softmax};
 pub use epilogue::{Activation, Epilogue};

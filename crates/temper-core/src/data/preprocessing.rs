@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use temper_kernels::ByteScale;
 use thiserror::Error;
 
 use super::dataset::Dataset;
@@ -130,11 +131,11 @@ impl Preprocessing {
             return Err(PreprocessingError::Shape { expected, data, found });
         }
         let per_channel = |values: &[f32], c: usize| if values.len() == 1 { values[0] } else { values[c] };
-        let tables = (0..channels).map(|c| {
+        let scales = (0..channels).map(|c| {
             let (mean, std) = (per_channel(&self.mean, c), per_channel(&self.std, c));
-            std::array::from_fn(|pixel| (pixel as f32 / f32::from(data.pixel_max()) - mean) / std)
+            ByteScale::new(data.pixel_max().into(), mean, std)
         });
-        Ok(Inputs { data, tables: tables.collect(), layout: self.layout })
+        Ok(Inputs { data, scales: scales.collect(), layout: self.layout })
     }
 }
 
@@ -154,7 +155,7 @@ pub struct Crop {
 pub struct Inputs<'a> {
     data: &'a Dataset,
     /// For each channel, what each pixel value becomes.
-    tables: Vec<[f32; 256]>,
+    scales: Vec<ByteScale>,
     layout: Layout,
 }
 
@@ -182,11 +183,13 @@ impl<'a> Inputs<'a> {
         let plane = h * w;
         for (index, out) in images.into_iter().zip(out.chunks_exact_mut(c * plane)) {
             let image = self.data.image(index);
-            for (channel, (pixels, table)) in image.chunks_exact(plane).zip(&self.tables).enumerate() {
-                let values = pixels.iter().map(|&pixel| table[usize::from(pixel)]);
+            for (channel, (pixels, scale)) in image.chunks_exact(plane).zip(&self.scales).enumerate() {
                 match self.layout {
-                    Layout::Nchw => write(&mut out[channel * plane..][..plane], values),
-                    Layout::Nhwc => write(out[channel..].iter_mut().step_by(c), values),
+                    Layout::Nchw => scale.apply(pixels, &mut out[channel * plane..][..plane]),
+                    Layout::Nhwc => {
+                        let places = out[channel..].iter_mut().step_by(c);
+                        places.zip(pixels).for_each(|(out, &pixel)| *out = scale.value(pixel));
+                    }
                 }
             }
         }
@@ -203,7 +206,7 @@ impl<'a> Inputs<'a> {
         assert_eq!(out.len(), c * h * w, "the output holds one input");
         let inside = |at: usize, offset, extent| at.checked_add_signed(offset).filter(|&at| at < extent);
         let image = self.data.image(image);
-        for (channel, (pixels, table)) in image.chunks_exact(h * w).zip(&self.tables).enumerate() {
+        for (channel, (pixels, scale)) in image.chunks_exact(h * w).zip(&self.scales).enumerate() {
             let (start, step) = match self.layout {
                 Layout::Nchw => (channel * h * w, 1),
                 Layout::Nhwc => (channel, c),
@@ -213,16 +216,9 @@ impl<'a> Inputs<'a> {
                 for x in 0..w {
                     let column = inside(if crop.flipped { w - 1 - x } else { x }, crop.left, w);
                     let pixel = row.zip(column).map_or(0, |(row, column)| row[column]);
-                    out[start + (y * w + x) * step] = table[usize::from(pixel)];
+                    out[start + (y * w + x) * step] = scale.value(pixel);
                 }
             }
         }
-    }
-}
-
-/// Writes values where they belong.
-fn write<'o>(out: impl IntoIterator<Item = &'o mut f32>, values: impl Iterator<Item = f32>) {
-    for (out, value) in out.into_iter().zip(values) {
-        *out = value;
     }
 }
