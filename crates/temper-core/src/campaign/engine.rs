@@ -88,8 +88,8 @@ const MOST_IMAGES: u64 = 256;
 /// Bytes of activations of a stored network that run together, golden and faulty: about what caches hold. Trials come back to them.
 const CACHED_BYTES: u64 = 8 << 20;
 
-/// Images that run together nevertheless: they share the reading of weights.
-const LEAST_IMAGES: u64 = 8;
+/// So many times the bytes of a network's parameters are run together nevertheless: the images share the reading of these.
+const LEAST_SHARE: u64 = 2;
 
 /// Sites that a block of trials, or a chunk of images under one trial, may hold in memory; one trial or image may exceed it alone.
 const MOST_SITES: usize = 1 << 22;
@@ -199,11 +199,16 @@ impl Campaign<'_> {
         block
     }
 
-    /// Images that run together: what caches, and at most what the memory, hold of golden and faulty activations for every thread.
+    /// Images that run together: what caches, and at most what the memory, hold of golden and faulty activations for every thread; but
+    /// enough of them to make up for the reading of weights.
     fn chunk(&self, memory: u64, threads: usize) -> Result<usize, RunError> {
         let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
         let largest = self.variants.iter().map(bytes).max().unwrap_or(0);
-        let cached = (CACHED_BYTES / largest.max(1)).clamp(LEAST_IMAGES, MOST_IMAGES);
+        let network = self.variants[0].memory.network();
+        let parameters: usize =
+            network.parameters().map(|(_, parameter)| size_of_val(parameter.tensor.data())).sum();
+        let least = LEAST_SHARE * parameters as u64;
+        let cached = (CACHED_BYTES.max(least) / largest.max(1)).clamp(1, MOST_IMAGES);
         let together = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
         // The rest is for proofs.
         match (memory - memory / PROOFS_SHARE) / together.max(1) {
