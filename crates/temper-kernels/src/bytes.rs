@@ -23,7 +23,7 @@ impl ByteScale {
     pub fn new(max: f32, mean: f32, std: f32) -> Self {
         let values = std::array::from_fn(|byte| (byte as f32 / max - mean) / std);
         let computation = Computation { max: Divisor::new(max), mean, std: Divisor::new(std) };
-        let bytes: [u8; 256] = std::array::from_fn(|byte| byte as u8);
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
         // Where there is no fused multiply-add, looking values up is faster.
         let isa = Some(Isa::detect()).filter(|isa| *isa != Isa::Portable);
         let computed = isa.map(|isa| (isa, computation)).filter(|(isa, computation)| {
@@ -105,7 +105,7 @@ mod tests {
         for (max, mean, std) in scales {
             let scale = ByteScale::new(max, mean, std);
             computed += usize::from(scale.computed.is_some());
-            let bytes: Vec<u8> = (0..999).map(|i| (i * 7 % 256) as u8).collect();
+            let bytes: Vec<u8> = (0..=u8::MAX).cycle().step_by(7).take(999).collect();
             let mut found = vec![0.0; bytes.len()];
             scale.apply(&bytes, &mut found);
             for (&byte, found) in bytes.iter().zip(found) {

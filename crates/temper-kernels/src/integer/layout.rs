@@ -78,6 +78,22 @@ impl Layout {
         rows.flat_map(|row| (0..columns).map(move |x| (row + x * step) * self.cell)).collect()
     }
 
+    /// Bytes from one place of a plane to the next.
+    pub(super) fn cell(&self) -> usize {
+        self.cell
+    }
+
+    /// Width of a padded plane.
+    pub(super) fn width(&self) -> usize {
+        self.padded[1]
+    }
+
+    /// The places of a padded plane from the first output's to the last one's, where outputs lie as inputs do.
+    pub(super) fn places(&self) -> Option<usize> {
+        let [oh, ow] = self.shape.output();
+        (self.shape.stride == [1, 1]).then(|| (oh - 1) * self.padded[1] + ow)
+    }
+
     /// Bytes of one group's planes.
     pub(super) fn group_bytes(&self) -> usize {
         self.planes * self.padded[0] * self.padded[1] * self.cell

@@ -7,8 +7,9 @@
 //! The multiplications are `vpdpbusd` (VNNI; its 32-bit sum of four products wraps, it does not saturate) or `vpmaddwd` on 16-bit
 //! pairs. `vpmaddubsw`, whose 16-bit sums saturate at full-range operands, is never used.
 //!
-//! Vector lanes are output channels. Inputs are turned into codes once ([`layout`]); each product broadcasts the codes of a few taps
-//! of one pixel to all lanes, so that any stride, dilation and batch size costs the same.
+//! Vector lanes are output channels: each product broadcasts the codes of a few taps of one pixel to all lanes, so that any stride,
+//! dilation and batch size costs the same. Or they are neighbouring places of a plane, and the codes of a weight are broadcast: where
+//! outputs lie as inputs do and channels do not fill vectors. Inputs are turned into codes once ([`layout`]).
 
 mod grid;
 mod isa;
@@ -44,7 +45,7 @@ pub struct IntegerScratch {
     sums: Vec<i32>,
     /// The sum of all codes under each pixel of a block.
     code_sums: Vec<i32>,
-    /// Sums of a panel, `[lanes, pixels]`.
+    /// Sums of a panel, `[lanes, pixels]`, or of its channels, `[lanes, places]`.
     turned: Vec<i32>,
     /// Values of a channel's pixels or a pixel's channels.
     values: Vec<f32>,

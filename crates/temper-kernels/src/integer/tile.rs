@@ -3,6 +3,9 @@
 /// Pixels whose sums are kept before anything is done to them: a multiple of every tile's pixels and lanes.
 pub(super) const BLOCK: usize = 96;
 
+/// Places of a plane whose sums are kept before anything is done to them, where lanes are places: a multiple of every tile's.
+pub(super) const PLACES: usize = 384;
+
 /// For each unit of taps, its distance in bytes from the first one.
 #[derive(Debug, Clone)]
 pub(super) struct Offsets {
@@ -40,7 +43,23 @@ pub(super) trait Tile<const LANES: usize> {
 
     /// Turns `[BLOCK, LANES]` into `[LANES, BLOCK]`.
     fn turn(from: &[i32], to: &mut [i32]);
+
+    /// Channels, and vectors of places, that are multiplied at once where lanes are places; divisors of `LANES` and of the vectors in
+    /// [`PLACES`].
+    const PLANE: [usize; 2];
+
+    /// The sums of a few channels at neighbouring places of a plane, exact modulo 2³².
+    ///
+    /// **Shapes**: `weights` `[units, LANES]`, of which the first few lanes count; `codes` from the first place on, each of `cell` bytes;
+    /// `sums` `[channels, PLACES]`, of which the first places are written.
+    ///
+    /// # Panics
+    /// When `codes` ends less than [`SLACK`] behind what the last place reads.
+    fn multiply_plane(weights: &[u32], codes: &[u8], cell: usize, offsets: &Offsets, sums: &mut [i32]);
 }
+
+/// Bytes behind the last code that a vector may reach over.
+pub(super) const SLACK: usize = 64;
 
 /// The path for processors without one of their own: two taps of 16 bits at once.
 pub(super) struct Portable;
@@ -84,218 +103,26 @@ impl Tile<8> for Portable {
             }
         }
     }
+
+    const PLANE: [usize; 2] = [1, 1];
+
+    #[inline(always)]
+    fn multiply_plane(weights: &[u32], codes: &[u8], cell: usize, offsets: &Offsets, sums: &mut [i32]) {
+        let mut exact = [0i32; 8];
+        for (weights, offset) in weights.chunks(8).zip(&offsets.each) {
+            let weight = weights[0].cast_signed();
+            let [low, high] = [weight << 16 >> 16, weight >> 16];
+            for (place, sum) in exact.iter_mut().enumerate() {
+                let unit = &codes[offset + place * cell..][..4];
+                *sum = sum.wrapping_add(i32::from(unit[0]) * low + i32::from(unit[2]) * high);
+            }
+        }
+        sums[..8].copy_from_slice(&exact);
+    }
 }
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512Vnni, AvxVnni};
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{
-        __m256, __m256i, __m512, __m512i, _mm256_add_epi32, _mm256_dpbusd_avx_epi32, _mm256_loadu_ps,
-        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute2f128_ps, _mm256_set1_epi32,
-        _mm256_setzero_si256, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
-        _mm512_dpbusd_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutex2var_ps, _mm512_set1_epi32,
-        _mm512_setr_epi32, _mm512_setzero_si512, _mm512_storeu_ps, _mm512_storeu_si512,
-    };
-
-    use super::{BLOCK, Offsets, Tile};
-
-    /// A tile of vectors: `$dot(sum, codes, weights)` adds the products of each lane's taps.
-    macro_rules! vector_tile {
-        ($name:ident, $module:ident, $features:literal, $lanes:literal, [$one:literal, $two:literal], $vector:ty, $floats:ty,
-         $zero:ident, $load:ident, $splat:ident, $store:ident, $load_floats:ident, $store_floats:ident, $dot:expr, $interleave:expr) => {
-            #[doc = concat!("Sums in vectors of ", $lanes, " (", $features, ").")]
-            pub(in super::super) struct $name;
-
-            impl Tile<$lanes> for $name {
-                const PIXELS: [usize; 2] = [$one, $two];
-
-                #[inline(always)]
-                #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
-                fn multiply(
-                    weights: &[u32],
-                    codes: &[u8],
-                    offsets: &Offsets,
-                    bases: &[usize],
-                    first: usize,
-                    sums: &mut [i32],
-                ) {
-                    let two = weights.len() > offsets.each.len() * $lanes;
-                    let few = bases.len() <= 4;
-                    // SAFETY: used only where `IntegerWeights::conv` has checked that the processor has the features.
-                    unsafe {
-                        match (two, few) {
-                            (false, true) => {
-                                $module::multiply::<1, 4>(weights, codes, offsets, bases, first, sums)
-                            }
-                            (false, false) => {
-                                $module::multiply::<1, $one>(weights, codes, offsets, bases, first, sums);
-                            }
-                            (true, true) => {
-                                $module::multiply::<2, 4>(weights, codes, offsets, bases, first, sums)
-                            }
-                            (true, false) => {
-                                $module::multiply::<2, $two>(weights, codes, offsets, bases, first, sums);
-                            }
-                        }
-                    }
-                }
-
-                #[inline(always)]
-                #[expect(unsafe_code, reason = "the processor's features are known at run time only")]
-                fn turn(from: &[i32], to: &mut [i32]) {
-                    // SAFETY: as above.
-                    unsafe { $module::turn(from, to) }
-                }
-            }
-
-            mod $module {
-                use super::*;
-
-                #[inline]
-                #[target_feature(enable = $features)]
-                #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
-                pub(super) fn multiply<const PANELS: usize, const PIXELS: usize>(
-                    weights: &[u32],
-                    codes: &[u8],
-                    offsets: &Offsets,
-                    bases: &[usize],
-                    first: usize,
-                    sums: &mut [i32],
-                ) {
-                    let panel = offsets.each.len() * $lanes;
-                    // Places that no pixel fills compute the last one again.
-                    let bases: [usize; PIXELS] = std::array::from_fn(|i| bases[i.min(bases.len() - 1)]);
-                    let reach = bases.iter().max().unwrap_or(&0) + offsets.most + 4;
-                    assert!(reach <= codes.len() && weights.len() == PANELS * panel, "a unit lies outside");
-                    assert!(
-                        sums.len() >= ((PANELS - 1) * BLOCK + first + PIXELS) * $lanes,
-                        "sums are too short"
-                    );
-                    let mut exact = [[$zero(); PANELS]; PIXELS];
-                    for (unit, &offset) in offsets.each.iter().enumerate() {
-                        let weights: [$vector; PANELS] = std::array::from_fn(|i| {
-                            // SAFETY: there are `PANELS` panels of one vector for each unit.
-                            unsafe { $load(weights.as_ptr().add(i * panel + unit * $lanes).cast()) }
-                        });
-                        for (exact, &base) in exact.iter_mut().zip(&bases) {
-                            let unit = codes.as_ptr().wrapping_add(base + offset).cast::<[u8; 4]>();
-                            // SAFETY: `reach` bounds the last byte read here.
-                            let codes = $splat(i32::from_le_bytes(unsafe { unit.read() }));
-                            for (exact, weights) in exact.iter_mut().zip(weights) {
-                                *exact = $dot(*exact, codes, weights);
-                            }
-                        }
-                    }
-                    for (pixel, exact) in exact.iter().enumerate() {
-                        for (i, exact) in exact.iter().enumerate() {
-                            // SAFETY: checked above for the last vector of the last panel.
-                            unsafe {
-                                $store(
-                                    sums.as_mut_ptr().add((i * BLOCK + first + pixel) * $lanes).cast(),
-                                    *exact,
-                                );
-                            }
-                        }
-                    }
-                }
-
-                /// Squares of as many rows as lanes are turned by interleaving the first half of their rows with the second, again and
-                /// again: in each round a value's place, row and lane in one binary number, rotates by one bit.
-                #[inline]
-                #[target_feature(enable = $features)]
-                #[expect(unsafe_code, reason = "vector loads and stores take pointers")]
-                pub(super) fn turn(from: &[i32], to: &mut [i32]) {
-                    assert!(from.len() == BLOCK * $lanes && to.len() == BLOCK * $lanes, "not a block");
-                    for (square, from) in from.chunks_exact($lanes * $lanes).enumerate() {
-                        // SAFETY: a square has as many vectors as lanes.
-                        let mut rows: [$floats; $lanes] = std::array::from_fn(|i| unsafe {
-                            $load_floats(from.as_ptr().add(i * $lanes).cast())
-                        });
-                        for _ in 0..usize::ilog2($lanes) {
-                            let before = rows;
-                            for i in 0..$lanes / 2 {
-                                (rows[2 * i], rows[2 * i + 1]) =
-                                    $interleave(before[i], before[i + $lanes / 2]);
-                            }
-                        }
-                        for (lane, row) in rows.into_iter().enumerate() {
-                            // SAFETY: the square's columns lie within the row of `BLOCK` values.
-                            unsafe {
-                                $store_floats(to.as_mut_ptr().add(lane * BLOCK + square * $lanes).cast(), row)
-                            };
-                        }
-                    }
-                }
-            }
-        };
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn interleave_512(a: __m512, b: __m512) -> (__m512, __m512) {
-        let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        let high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-        (_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn interleave_256(a: __m256, b: __m256) -> (__m256, __m256) {
-        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-        (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
-    }
-
-    vector_tile!(
-        Avx512Vnni,
-        avx512_vnni,
-        "avx512f,avx512bw,avx512vnni",
-        16,
-        [12, 8],
-        __m512i,
-        __m512,
-        _mm512_setzero_si512,
-        _mm512_loadu_si512,
-        _mm512_set1_epi32,
-        _mm512_storeu_si512,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        |sum, codes, weights| _mm512_dpbusd_epi32(sum, codes, weights),
-        |a, b| interleave_512(a, b)
-    );
-    vector_tile!(
-        AvxVnni,
-        avx_vnni,
-        "avx2,fma,avxvnni",
-        8,
-        [6, 4],
-        __m256i,
-        __m256,
-        _mm256_setzero_si256,
-        _mm256_loadu_si256,
-        _mm256_set1_epi32,
-        _mm256_storeu_si256,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        |sum, codes, weights| _mm256_dpbusd_avx_epi32(sum, codes, weights),
-        |a, b| interleave_256(a, b)
-    );
-    vector_tile!(
-        Avx2,
-        avx2,
-        "avx2,fma",
-        8,
-        [6, 4],
-        __m256i,
-        __m256,
-        _mm256_setzero_si256,
-        _mm256_loadu_si256,
-        _mm256_set1_epi32,
-        _mm256_storeu_si256,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        |sum, codes, weights| _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)),
-        |a, b| interleave_256(a, b)
-    );
-}

@@ -52,6 +52,8 @@ pub struct IntegerWeights {
     rows: usize,
     /// 1 if there are zero points: then the first row of each group is all ones, so that it sums the inputs' codes. Else 0.
     ones: usize,
+    /// Whether vector lanes are places of a plane, else output channels.
+    by_places: bool,
     /// `[groups, panels, units, lanes]`, 4 or 2 codes in each; taps and rows that are none are zero.
     data: Vec<u32>,
     /// For each lane, the sum of its codes.
@@ -85,6 +87,7 @@ impl IntegerWeights {
         let lanes = shape.groups * (rows + ones).div_ceil(isa.lanes()) * isa.lanes();
         let mut packed = Self {
             isa,
+            by_places: is_faster_by_places(&layout, rows + ones, isa.lanes()),
             offsets: Offsets::new(layout.offsets()),
             rows,
             ones,
@@ -169,6 +172,10 @@ impl IntegerWeights {
         ((panel * self.layout.units() + unit) * lanes + lane % lanes, place * 32 / self.isa.unit())
     }
 
+    pub(super) fn by_places(&self) -> bool {
+        self.by_places
+    }
+
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -204,4 +211,12 @@ impl IntegerWeights {
         let size = self.layout.units() * self.isa.lanes();
         &self.data[lane / self.isa.lanes() * size..][..panels * size]
     }
+}
+
+/// Whether lanes had better be places of a plane than the rows of a group: products of vectors, which those of places exceed by what lies
+/// between the rows of outputs, and those of rows by what does not fill a panel. Sums by rows have to be turned.
+fn is_faster_by_places(layout: &Layout, rows: usize, lanes: usize) -> bool {
+    let pixels: usize = layout.shape().output().iter().product();
+    let by_rows = pixels * rows.div_ceil(lanes);
+    layout.places().is_some_and(|places| pixels > 1 && places.div_ceil(lanes) * rows * 8 <= by_rows * 9)
 }
