@@ -82,7 +82,7 @@ pub enum RunError {
     Mismatch(#[from] Mismatch),
 }
 
-/// Images that run together at most: more would not be faster.
+/// Images of a task at most: more would not be faster.
 const MOST_IMAGES: u64 = 256;
 
 /// Bytes of activations of a stored network that run together, golden and faulty: about what caches hold. Trials come back to them.
@@ -103,8 +103,10 @@ type Task = (Range<usize>, Range<usize>);
 /// A block of trials and how it is to be run.
 struct Block<'a> {
     trials: &'a [Armed],
-    /// Images that run together.
+    /// Images of a task.
     chunk: usize,
+    /// Images that run together at most.
+    most: usize,
     /// For each stored network, how its trials run.
     manners: Vec<Manner>,
     predictions: bool,
@@ -126,10 +128,17 @@ const IMAGES_LOOKED_AT: usize = 8;
 struct State {
     workers: Workers,
     margins: MarginCache,
-    /// Images that run together.
-    chunk: usize,
+    together: Together,
     /// For each stored network, the work left to its trials so far, in runs of every image.
     left: Vec<f64>,
+}
+
+/// Images that run together.
+struct Together {
+    /// As many as the memory holds.
+    most: usize,
+    /// Beside golden activations.
+    chunk: usize,
 }
 
 impl Campaign<'_> {
@@ -156,7 +165,7 @@ impl Campaign<'_> {
         let mut state = State {
             workers: Workers::new(threads, self.variants.len()),
             margins: MarginCache::default(),
-            chunk: self.chunk(options.memory, threads)?,
+            together: self.together(options.memory, threads)?,
             left: vec![0.0; self.variants.len()],
         };
         let mut pace = Pace::new(self.images());
@@ -201,7 +210,7 @@ impl Campaign<'_> {
 
     /// Images that run together: what caches, and at most what the memory, hold of golden and faulty activations for every thread; but
     /// enough of them to make up for the reading of weights.
-    fn chunk(&self, memory: u64, threads: usize) -> Result<usize, RunError> {
+    fn together(&self, memory: u64, threads: usize) -> Result<Together, RunError> {
         let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
         let largest = self.variants.iter().map(bytes).max().unwrap_or(0);
         let network = self.variants[0].memory.network();
@@ -209,15 +218,15 @@ impl Campaign<'_> {
             network.parameters().map(|(_, parameter)| size_of_val(parameter.tensor.data())).sum();
         let least = LEAST_SHARE * parameters as u64;
         let cached = (CACHED_BYTES.max(least) / largest.max(1)).clamp(1, MOST_IMAGES);
-        let together = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
+        let image = threads as u64 * self.variants.iter().map(bytes).sum::<u64>();
         // The rest is for proofs.
-        match (memory - memory / PROOFS_SHARE) / together.max(1) {
+        match (memory - memory / PROOFS_SHARE) / image.max(1) {
             0 => {
                 // The least memory of which that rest is as much.
-                let needed = together + (together - 1) / (PROOFS_SHARE - 1);
+                let needed = image + (image - 1) / (PROOFS_SHARE - 1);
                 Err(RunError::Memory { threads, needed, given: memory })
             }
-            images => Ok(images.min(cached) as usize),
+            most => Ok(Together { most: most.min(MOST_IMAGES) as usize, chunk: most.min(cached) as usize }),
         }
     }
 
@@ -266,13 +275,17 @@ impl Campaign<'_> {
         observer: &dyn Observer,
         state: &mut State,
     ) -> Vec<Part> {
-        let manners =
+        let manners: Vec<Manner> =
             (0..self.variants.len()).map(|number| self.manner(number, trials, options, state)).collect();
-        let State { workers, margins, chunk, .. } = &*state;
+        let State { workers, margins, together, .. } = &*state;
+        // Whole networks keep nothing between trials: the more images, the fewer times a trial's faults strike.
+        let is_whole = manners.iter().all(|manner| *manner == Manner::Whole);
+        let chunk = if is_whole { MOST_IMAGES as usize } else { together.chunk };
         let sites = trials.iter().map(|armed| armed.faults.transient_sites_per_image()).max().unwrap_or(0);
         let block = Block {
             trials,
-            chunk: (*chunk).min((MOST_SITES / sites.max(1)).max(1)),
+            chunk: chunk.min((MOST_SITES / sites.max(1)).max(1)),
+            most: together.most,
             manners,
             predictions: options.verify > 0.0 || self.records_predictions(),
         };
@@ -364,7 +377,7 @@ impl Campaign<'_> {
                 golden: &golden.runs[number],
                 images: images.clone(),
                 manner: block.manners[number],
-                most: block.chunk,
+                most: block.most,
                 margins,
                 number,
                 predictions: block.predictions,
