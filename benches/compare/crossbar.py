@@ -1,8 +1,9 @@
 """Networks on resistive crossbars: Temper's `[[hardware]]` beside aihwkit, chips of the same kind on the same images.
 
-A chip is drawn (programmed) and all images run on it, in turn by everyone, three times; the fastest round counts. Both simulators quantise
-inputs to 7 and sums to 9 bits, scale every input vector by its largest magnitude, split columns at 512 inputs, and add constant read
-noise to every product; programming errors are aihwkit's fit of a resistive memory (Wan et al., Nature 2022) and Temper's default after it.
+A chip is drawn (programmed) and all images run on it, in turn by everyone, three times; the fastest round counts. Both
+simulators quantise inputs to 7 and sums to 9 bits, scale each input vector by its largest magnitude, split columns at 512
+inputs, and add constant read noise to every product. Programming errors are aihwkit's fit of a resistive memory (Wan et
+al., Nature 2022) and Temper's default after it.
 """
 
 import argparse
