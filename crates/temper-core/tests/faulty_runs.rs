@@ -6,10 +6,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use support::networks::{all_taps, every_operator, inputs, randomised, zoo};
 use temper_core::execution::{
-    Beside, Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, Weights, Workspace,
+    Beside, Extent, Faulty, Origins, ParameterId, Program, Tap, TapId, TapSide, Weights, Workspace,
 };
-use temper_core::network::Network;
 use temper_core::network::zoo::{Architecture, Family, Shortcut};
+use temper_core::network::{GraphDescription, Network};
 
 const IMAGES: usize = 5;
 
@@ -54,8 +54,10 @@ impl Faults {
         });
         let parameters = parameters.collect();
         let mut strikes = vec![Vec::new(); program.tap_count()];
-        for _ in 0..rng.random_range(0..4) {
-            let tap = rng.random_range(0..strikes.len().max(1));
+        let mut tap = 0;
+        for _ in 0..rng.random_range(0..5) {
+            // Every other one lies close behind the one before: in the same step, where steps have several taps.
+            tap = if rng.random() { tap + 1 } else { rng.random_range(0..strikes.len().max(1)) };
             if let Some(strikes) = strikes.get_mut(tap) {
                 let place = rng.random_range(0..program.tap_len(TapId(tap)));
                 strikes.push((rng.random_range(0..IMAGES), place, struck_value(rng, 1.0)));
@@ -97,15 +99,22 @@ struct Stored<'a> {
     network: &'a Network,
     program: &'a Program,
     weights: &'a Weights,
+    /// With taps between steps.
+    apart: (&'a Program, &'a Weights),
     stores: bool,
 }
 
-fn full_run(stored: &Stored, weights: &Weights, input: &[f32], faults: Option<&Faults>) -> Workspace {
-    let Stored { program, stores, .. } = stored;
+fn full_run(
+    program: &Program,
+    stores: bool,
+    weights: &Weights,
+    input: &[f32],
+    faults: Option<&Faults>,
+) -> Workspace {
     let mut workspace = Workspace::recording(program);
     workspace.input_mut(program, IMAGES).copy_from_slice(input);
     program.run_with(weights, &mut workspace, &mut |tap, values| {
-        store(*stores, values);
+        store(stores, values);
         for &(image, place, value) in faults.map_or(&[][..], |faults| &faults.strikes[tap.0]) {
             values[image * program.tap_len(tap) + place] = value;
         }
@@ -119,23 +128,32 @@ fn check(network: &Network, taps: &[Tap], runs: usize, seed: u64) -> usize {
     let mut others = 0;
     for stores in [true, false] {
         let compile = if stores { Program::compile } else { Program::compile_to_strike };
-        let (mut program, mut weights) = compile(network, &[], taps);
-        check_program(&Stored { network, program: &program, weights: &weights, stores }, runs, seed);
-        others = program.use_winograd(&mut weights);
+        let mut own = compile(network, &[], taps);
+        let mut apart = Program::compile(network, &[], taps);
+        let check = |own: &(Program, Weights), apart: &(Program, Weights)| {
+            let (program, weights) = (&own.0, &own.1);
+            let stored = Stored { network, program, weights, apart: (&apart.0, &apart.1), stores };
+            check_program(&stored, runs, seed);
+        };
+        check(&own, &apart);
+        others = own.0.use_winograd(&mut own.1);
         if others > 0 {
-            check_program(&Stored { network, program: &program, weights: &weights, stores }, runs, seed);
+            apart.0.use_winograd(&mut apart.1);
+            check(&own, &apart);
         }
     }
     others
 }
 
 fn check_program(stored: &Stored, runs: usize, seed: u64) {
-    let &Stored { network, program, weights, stores } = stored;
+    let &Stored { network, program, weights, apart, stores } = stored;
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let input = inputs(network, IMAGES);
     let taps = 0..program.tap_count();
     let shapes: Vec<[usize; 3]> = taps.map(|tap| program.tap_shape(TapId(tap))).collect();
-    let golden = full_run(stored, weights, &input, None);
+    let mut golden = Workspace::recording(program);
+    golden.input_mut(program, IMAGES).copy_from_slice(&input);
+    program.run_unstruck(weights, &mut golden, &mut |_, values| store(stores, values));
     let mut faulty = Faulty::default();
     faulty.follow(program, &golden);
     let len = program.output_len();
@@ -143,7 +161,7 @@ fn check_program(stored: &Stored, runs: usize, seed: u64) {
     for run in 0..runs {
         let faults = Faults::draw(&mut rng, network, program, weights);
         let struck = faults.weights(weights);
-        let expected = full_run(stored, &struck, &input, Some(&faults));
+        let expected = full_run(apart.0, stores, &faults.weights(apart.1), &input, Some(&faults));
         let images: Vec<usize> = (0..IMAGES).filter(|_| rng.random_bool(0.8)).collect();
         let origins = faults.origins(program, weights);
         program.run_faulty(
@@ -167,11 +185,16 @@ fn check_program(stored: &Stored, runs: usize, seed: u64) {
             let golden_output = &golden.output(program)[image * len..][..len];
             let output = faulty.output(program, image);
             unchanged += usize::from(output.is_none());
-            let expected = &expected.output(program)[image * len..][..len];
+            let expected = &expected.output(apart.0)[image * len..][..len];
             assert_eq!(bits(output.unwrap_or(golden_output)), bits(expected), "run {run}, image {image}");
         }
     }
     assert!(unchanged > 0, "no fault was masked");
+}
+
+/// The taps that hinder no fusion.
+fn output_taps(network: &Network) -> Vec<Tap> {
+    all_taps(network).into_iter().filter(|tap| tap.side == TapSide::Output).collect()
 }
 
 fn residual(shortcut: Shortcut) -> Network {
@@ -189,6 +212,28 @@ fn every_operator_may_be_struck_anywhere() {
     let network = every_operator();
     check(&network, &[], 200, 1);
     check(&network, &all_taps(&network), 400, 2);
+    check(&network, &output_taps(&network), 400, 12);
+}
+
+/// A linear layer's rows are not output channels, even where it has one feature.
+#[test]
+fn linear_layers_over_rows_may_be_struck_anywhere() {
+    let json = r#"{
+      "input": [3, 4],
+      "node": [
+        {"name": "many", "op": {"kind": "linear", "in_features": 4, "out_features": 5}},
+        {"name": "relu", "op": {"kind": "relu"}},
+        {"name": "one", "op": {"kind": "linear", "in_features": 5, "out_features": 1}},
+        {"name": "relu2", "op": {"kind": "relu"}},
+        {"name": "flat", "op": {"kind": "flatten"}},
+        {"name": "last", "op": {"kind": "linear", "in_features": 3, "out_features": 4}}
+      ]
+    }"#;
+    let graph: GraphDescription = serde_json::from_str(json).expect("valid JSON");
+    let network = randomised(graph.build().expect("sound"), 9);
+    for taps in [Vec::new(), all_taps(&network), output_taps(&network)] {
+        check(&network, &taps, 200, 9);
+    }
 }
 
 #[test]
@@ -201,6 +246,7 @@ fn networks_computed_by_winograds_algorithm_may_be_struck_anywhere() {
     let network = randomised(architecture.build().expect("sound"), 6);
     assert_eq!(check(&network, &[], 40, 7), 3);
     assert_eq!(check(&network, &all_taps(&network), 60, 8), 3);
+    assert_eq!(check(&network, &output_taps(&network), 100, 18), 3);
 }
 
 #[test]
@@ -209,6 +255,7 @@ fn residual_networks_may_be_struck_anywhere() {
         let network = residual(shortcut);
         check(&network, &[], 60, 3);
         check(&network, &all_taps(&network), 100, 4);
+        check(&network, &output_taps(&network), 200, 14);
     }
 }
 

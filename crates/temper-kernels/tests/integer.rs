@@ -252,6 +252,37 @@ proptest! {
 }
 
 /// A scratch that served a larger layer serves a smaller one, and the other way round.
+/// Planes of more places than are kept at a time, which begin and end within rows, in groups and with zero points; and more images than
+/// are turned into codes at a time.
+#[test]
+fn large_planes_of_few_channels_equal_plain_sums() {
+    let cases = [(1, 1, 5, 1, [2; 4], false), (1, 3, 6, 3, [0; 4], true), (2, 4, 3, 5, [0, 1, 3, 2], true)];
+    for (seed, (groups, in_group, out_group, kernel, padding, affine)) in (0..).zip(cases) {
+        for (size, images) in [([32, 37], 2), ([9, 83], 1), ([28, 28], 400 / (groups * in_group))] {
+            let (channels, out_channels) = (groups * in_group, groups * out_group);
+            let shape = ConvShape {
+                input: [channels, size[0], size[1]],
+                out_channels,
+                kernel: [kernel; 2],
+                stride: [1; 2],
+                padding,
+                dilation: [1; 2],
+                groups,
+            };
+            let zero_points = (-2..).take(out_channels).map(|zero| if affine { zero } else { 0 });
+            let layer = Layer {
+                shape,
+                images,
+                weights: signed(bytes(out_channels * in_group * kernel * kernel, seed)),
+                zero_points: zero_points.collect(),
+                codes: bytes(images * channels * size[0] * size[1], seed + 7),
+                grid: CodeGrid { scale: 0.1, zero: 77 },
+            };
+            layer.check();
+        }
+    }
+}
+
 #[test]
 fn scratch_memory_carries_nothing_over() {
     let scratch = &mut IntegerScratch::default();

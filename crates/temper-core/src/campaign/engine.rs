@@ -16,7 +16,7 @@ use super::record::TrialRecord;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Variant};
 use super::verify::Mismatch;
-use crate::execution::Masking;
+use crate::execution::{Masking, StepId};
 use crate::fault::FaultSite;
 
 /// The fault-free runs, one for every way the conditions store the network.
@@ -124,6 +124,9 @@ const PROOFS_SHARE: u64 = 4;
 /// Images of which faults are drawn to find where they enter, where each image has its own.
 const IMAGES_LOOKED_AT: usize = 8;
 
+/// Tasks of a block for each thread, where images can be divided as one likes.
+const TASKS_PER_THREAD: usize = 4;
+
 /// What a run keeps from block to block.
 struct State {
     workers: Workers,
@@ -211,7 +214,9 @@ impl Campaign<'_> {
     /// Images that run together: what caches, and at most what the memory, hold of golden and faulty activations for every thread; but
     /// enough of them to make up for the reading of weights.
     fn together(&self, memory: u64, threads: usize) -> Result<Together, RunError> {
-        let bytes = |variant: &Variant| 2 * variant.program.recording_bytes_per_image() as u64;
+        let bytes = |Variant { program, .. }: &Variant| {
+            (2 * program.recording_bytes_per_image() + program.struck_bytes_per_image()) as u64
+        };
         let largest = self.variants.iter().map(bytes).max().unwrap_or(0);
         let network = self.variants[0].memory.network();
         let parameters: usize =
@@ -280,12 +285,18 @@ impl Campaign<'_> {
         let State { workers, margins, together, .. } = &*state;
         // Whole networks keep nothing between trials: the more images, the fewer times a trial's faults strike.
         let is_whole = manners.iter().all(|manner| *manner == Manner::Whole);
-        let chunk = if is_whole { MOST_IMAGES as usize } else { together.chunk };
+        let chunk = if is_whole {
+            let tasks = TASKS_PER_THREAD * workers.0.len();
+            self.images().div_ceil(tasks.div_ceil(trials.len())).clamp(1, MOST_IMAGES as usize)
+        } else {
+            together.chunk
+        };
         let sites = trials.iter().map(|armed| armed.faults.transient_sites_per_image()).max().unwrap_or(0);
+        let listed = (MOST_SITES / sites.max(1)).max(1);
         let block = Block {
             trials,
-            chunk: chunk.min((MOST_SITES / sites.max(1)).max(1)),
-            most: together.most,
+            chunk: chunk.min(listed),
+            most: together.most.min(listed),
             manners,
             predictions: options.verify > 0.0 || self.records_predictions(),
         };
@@ -337,16 +348,18 @@ impl Campaign<'_> {
     /// The share of an inference that a trial's faults leave alone, before the first of them enters; `None` where there is none. Where each image
     /// has its own, the mean of a few images.
     fn left_alone(&self, variant: &Variant, armed: &Armed) -> Option<f64> {
-        let before = |step| variant.program.cost_before(step) as f64 / variant.program.cost().max(1) as f64;
-        let first = armed.origins.first()?;
+        let program = &variant.program;
+        let share = |cost: u64| cost as f64 / program.cost().max(1) as f64;
+        let before = armed.origins.cost_before(program)?;
         if !armed.faults.has_transient() || !armed.changes.is_empty() || !armed.activations.is_empty() {
-            return Some(before(first));
+            return Some(share(before));
         }
         let tap = |site: &FaultSite| variant.memory.tensor(site.tensor).tap();
         let of_image = |image: usize| {
             let sites = self.sites_of_image(armed.trial, &armed.faults, image as u64);
-            let steps = sites.iter().filter_map(tap).map(|tap| variant.program.step_of_tap(tap));
-            steps.min().map_or(1.0, before)
+            // Behind their own product.
+            let behind = sites.iter().filter_map(tap).map(|tap| StepId(program.step_of_tap(tap).0 + 1));
+            behind.min().map_or(1.0, |step| share(program.cost_before(step)))
         };
         let some = (0..self.images()).step_by(self.images().div_ceil(IMAGES_LOOKED_AT));
         let shares: Vec<f64> = some.map(of_image).collect();
@@ -414,11 +427,11 @@ impl Block<'_> {
         // Trials of images of their own find them all in one range.
         let scattered = self.manners.iter().all(is_whole) && !self.trials.iter().any(together);
         let chunks = if scattered { 1 } else { images.div_ceil(self.chunk) };
-        let groups = if chunks >= threads { 1 } else { (4 * threads).div_ceil(chunks) };
+        let groups = if chunks >= threads { 1 } else { (TASKS_PER_THREAD * threads).div_ceil(chunks) };
         // Every group would compute the golden activations for itself.
         let least = if self.manners.iter().all(is_whole) { 1 } else { 2 };
         let groups = groups.min(self.trials.len().div_ceil(least)).max(1);
-        // Chunks of equal size, and as many for every thread. They are the same for every block.
+        // Chunks of equal size, and as many for every thread.
         let even = if chunks >= threads { chunks.next_multiple_of(threads) } else { chunks };
         let (size, share) = (images.div_ceil(even).max(1), self.trials.len().div_ceil(groups));
         let mut tasks = Vec::new();

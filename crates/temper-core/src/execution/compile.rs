@@ -89,9 +89,10 @@ impl Drafter<'_> {
     fn add_product(&mut self, id: NodeId) {
         let chain = self.fuser.chain(id);
         let (last, fused) = (chain.last(), chain.fused());
+        let rows = |shape: &[usize]| shape[..shape.len() - 1].iter().product();
         let op = match self.network.convolution(id) {
             Some(shape) => StepOp::Conv { shape, fused, tile: 1 },
-            None => StepOp::Linear { fused },
+            None => StepOp::Linear { fused, rows: rows(self.network.shape(id)) },
         };
         let Chain { batch_norm, residual, nodes, .. } = chain;
         self.drafts.insert(last, Draft { op, node: id, residual, batch_norm, nodes });

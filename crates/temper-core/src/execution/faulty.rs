@@ -165,7 +165,7 @@ impl Program {
         let step = &self.steps[index];
         let shape = self.values[step.output].shape;
         let origin = match origins.at(index) {
-            Some(Origin::Channels(..)) if step.is_over_rows(shape) => Extent::full(shape),
+            Some(Origin::Channels(..)) if !step.has_channels_of(shape) => Extent::full(shape),
             Some(Origin::Channels(low, high)) => Extent::new([low..high, 0..shape[1], 0..shape[2]]),
             Some(Origin::All) => Extent::full(shape),
             None => Extent::EMPTY,

@@ -30,7 +30,7 @@ impl OnChip {
     ) {
         let (plane, fused) = match op {
             StepOp::Conv { shape, fused, .. } => (shape.output().iter().product(), fused),
-            StepOp::Linear { fused } => (1, fused),
+            StepOp::Linear { fused, .. } => (1, fused),
             _ => unreachable!("only convolutions and linear layers lie on hardware"),
         };
         let stream = |noise: Noise| images.iter().map(move |&image| noise.stream(self.layer.node, image));

@@ -52,7 +52,8 @@ impl Origins {
         add_tap(&mut self.taps, program, tap, extent);
     }
 
-    /// Says for each image of the batch at which taps it is struck, and where, in place of what was [added](Self::add_tap) for all.
+    /// Says for each image of the batch at which taps it is struck, and where, in place of what was [added](Self::add_tap) for all;
+    /// only taps that were added.
     pub fn set_image_taps<T: IntoIterator<Item = (TapId, Extent)>>(
         &mut self,
         program: &Program,
@@ -69,6 +70,13 @@ impl Origins {
     /// The first step that faults change; `None` if they change nothing.
     pub fn first(&self) -> Option<StepId> {
         [first(&self.steps), first(&self.taps)].into_iter().flatten().min()
+    }
+
+    /// Multiply-accumulates for one image before faults enter: struck activations are behind their own product.
+    pub fn cost_before(&self, program: &Program) -> Option<u64> {
+        let of_parameters = first(&self.steps).map(|step| program.cost_before(step));
+        let of_taps = first(&self.taps).map(|step| program.cost_before(StepId(step.0 + 1)));
+        [of_parameters, of_taps].into_iter().flatten().min()
     }
 
     /// The last step at which faults enter an image.

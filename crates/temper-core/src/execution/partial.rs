@@ -75,7 +75,7 @@ impl<'a> Partial<'a> {
                 let input = self.read(0);
                 conv2d_regions(shape, golden.images(), input, product, &epilogue, output, regions, scratch);
             }
-            StepOp::Linear { fused } if to[1..] == [1, 1] => {
+            StepOp::Linear { fused, rows: 1 } => {
                 regions.extend(self.regions());
                 let residual = fused.residual.then(|| self.read(1));
                 let (product, epilogue) = product(weights, *fused, residual);

@@ -77,6 +77,8 @@ pub(super) enum StepOp {
     },
     Linear {
         fused: Fused,
+        /// Rows of the input of one image.
+        rows: usize,
     },
     BatchNorm {
         plane: usize,
@@ -129,7 +131,7 @@ impl StepOp {
     /// What is fused into the product, if it is one.
     pub(super) fn fused(&self) -> Option<Fused> {
         match *self {
-            Self::Conv { fused, .. } | Self::Linear { fused } => Some(fused),
+            Self::Conv { fused, .. } | Self::Linear { fused, .. } => Some(fused),
             _ => None,
         }
     }
@@ -137,7 +139,7 @@ impl StepOp {
     /// The same with nothing fused into it.
     pub(super) fn bare(&self) -> Self {
         let mut bare = self.clone();
-        if let Self::Conv { fused, .. } | Self::Linear { fused } = &mut bare {
+        if let Self::Conv { fused, .. } | Self::Linear { fused, .. } = &mut bare {
             *fused = Fused::NOTHING;
         }
         bare
@@ -160,7 +162,7 @@ impl Program {
     }
 
     /// [`compile`](Self::compile), for touches that store nothing: they change few values and leave all others as they are, bit for bit. What
-    /// is fused stays fused; where a faulty run strikes within a step, the struck values are taken out and finished alone.
+    /// is fused stays fused; where a faulty run strikes within a step, the box around the struck values is taken out and finished alone.
     ///
     /// # Panics
     /// As [`compile`](Self::compile).
@@ -232,6 +234,12 @@ impl Program {
     /// The bytes that every activation of one image takes together.
     pub fn recording_bytes_per_image(&self) -> usize {
         self.values.iter().map(|value| value.len * size_of::<f32>()).sum()
+    }
+
+    /// The bytes of one image that a strike within a step takes, for the largest step that has taps within.
+    pub fn struck_bytes_per_image(&self) -> usize {
+        let tapped = self.steps.iter().filter(|step| !step.taps.is_empty());
+        tapped.map(|step| self.values[step.output].len * size_of::<f32>()).max().unwrap_or(0)
     }
 
     pub(super) fn value_of(&self, node: NodeId) -> Option<usize> {

@@ -8,17 +8,13 @@ use super::extent::Extent;
 use super::program::{Step, StepOp};
 
 impl Step {
-    /// Whether it is a linear layer over several rows, whose features are not channels, given its output's shape.
-    pub(super) fn is_over_rows(&self, to: [usize; 3]) -> bool {
-        matches!(self.op, StepOp::Linear { .. }) && to[1..] != [1, 1]
-    }
-
-    /// The least part around `extent` of its output, of that shape, that can be computed alone.
-    pub(super) fn computable(&self, extent: Extent, to: [usize; 3]) -> Extent {
-        match &self.op {
-            StepOp::Conv { tile, .. } => extent.in_tiles(*tile, to),
-            _ if self.is_over_rows(to) => Extent::full(to),
-            _ => extent,
+    /// Whether its output channels are those of the shape that its output is seen in: not so for a linear layer over several rows, nor for
+    /// batch norms of more than three dimensions.
+    pub(super) fn has_channels_of(&self, to: [usize; 3]) -> bool {
+        match self.op {
+            StepOp::Linear { rows, .. } => rows == 1,
+            StepOp::BatchNorm { plane } => to[1] * to[2] == plane,
+            _ => true,
         }
     }
 
@@ -28,8 +24,8 @@ impl Step {
         let full = Extent::full(to);
         match &self.op {
             // The second input is the residual.
-            StepOp::Conv { shape, .. } if input == 0 && from == shape.input => {
-                self.computable(convolved(shape, changed, to), to)
+            StepOp::Conv { shape, tile, .. } if input == 0 && from == shape.input => {
+                convolved(shape, changed, to).in_tiles(*tile, to)
             }
             StepOp::MaxPool(shape) | StepOp::AvgPool { shape, .. } if from[1..] == shape.input => {
                 pooled(shape, changed, to)

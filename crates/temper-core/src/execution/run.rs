@@ -197,7 +197,7 @@ pub(super) fn compute<'a>(
             let (product, epilogue) = product(weights, *fused, fused.residual.then(|| read(1)));
             conv2d(shape, images, read(0), product, &epilogue, output, scratch);
         }
-        StepOp::Linear { fused } => {
+        StepOp::Linear { fused, .. } => {
             let (product, epilogue) = product(weights, *fused, fused.residual.then(|| read(1)));
             linear(read(0), product, &epilogue, output, scratch);
         }

@@ -104,8 +104,7 @@ impl Program {
         let value = &self.values[step.output];
         let Faulty { values, struck, within, buffers, todo, .. } = faulty;
         let bare = step.op.bare();
-        let parts: Vec<(usize, Extent)> =
-            struck.iter().map(|&(place, part)| (todo[place].0, step.computable(part, value.shape))).collect();
+        let parts: Vec<(usize, Extent)> = struck.iter().map(|&(place, part)| (todo[place].0, part)).collect();
         let partial = Partial { program: self, step, op: &bare, weights, golden, values, todo: &parts };
         let within = sized(within, golden.images() * value.len);
         partial.compute(within, buffers);

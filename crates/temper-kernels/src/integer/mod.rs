@@ -47,7 +47,7 @@ pub struct IntegerScratch {
     code_sums: Vec<i32>,
     /// Sums of a panel, `[lanes, pixels]`, or of its channels, `[lanes, places]`.
     turned: Vec<i32>,
-    /// Values of a channel's pixels or a pixel's channels.
+    /// Values of a pixel's channels.
     values: Vec<f32>,
 }
 

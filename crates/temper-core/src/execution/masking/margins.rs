@@ -153,7 +153,7 @@ impl Rounding<'_> {
         let magnitude = |x: &f32| f64::from(*x).abs();
         match &self.step.op {
             StepOp::Conv { shape, fused, .. } => self.of_product(shape, fused.residual, image, scratch),
-            StepOp::Linear { fused } => {
+            StepOp::Linear { fused, .. } => {
                 let features = self.program.values[self.step.inputs[0]].len;
                 let shape = ConvShape {
                     input: [features, 1, 1],

@@ -110,11 +110,9 @@ fn last_layer(program: &Program, weights: &Weights) -> Option<usize> {
     let made = program.values[program.output].made?;
     let plain = matches!(
         program.steps[made].op,
-        StepOp::Linear { fused: Fused { residual: false, activation: Activation::Identity, .. } }
+        StepOp::Linear { fused: Fused { residual: false, activation: Activation::Identity, .. }, rows: 1 }
     );
-    let is_vector = program.values[program.output].shape[1..] == [1, 1];
-    (plain && is_bounded(&weights.steps[made]) && is_vector && made + 1 == program.steps.len())
-        .then_some(made)
+    (plain && is_bounded(&weights.steps[made]) && made + 1 == program.steps.len()).then_some(made)
 }
 
 /// The step that alone reads a value, if it does so once, to multiply it.
@@ -158,7 +156,7 @@ impl Backward<'_> {
                 let product = own.map(|own| own.sensitivity(next));
                 std::iter::once(product).chain(same().skip(1)).collect()
             }
-            StepOp::Linear { fused } if is_contraction(fused.activation) && to[1..] == [1, 1] => {
+            StepOp::Linear { fused, rows: 1 } if is_contraction(fused.activation) => {
                 std::iter::once(self.matrix(from)).chain(same().skip(1)).collect()
             }
             StepOp::BatchNorm { .. } if from == to => {
