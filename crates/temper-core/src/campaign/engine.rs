@@ -16,7 +16,7 @@ use super::record::TrialRecord;
 use super::resolved::Campaign;
 use super::variant::{GoldenRun, Variant};
 use super::verify::Mismatch;
-use crate::execution::{Masking, StepId};
+use crate::execution::Masking;
 use crate::fault::FaultSite;
 
 /// The fault-free runs, one for every way the conditions store the network.
@@ -357,9 +357,8 @@ impl Campaign<'_> {
         let tap = |site: &FaultSite| variant.memory.tensor(site.tensor).tap();
         let of_image = |image: usize| {
             let sites = self.sites_of_image(armed.trial, &armed.faults, image as u64);
-            // Behind their own product.
-            let behind = sites.iter().filter_map(tap).map(|tap| StepId(program.step_of_tap(tap).0 + 1));
-            behind.min().map_or(1.0, |step| share(program.cost_before(step)))
+            let steps = sites.iter().filter_map(tap).map(|tap| program.step_of_tap(tap));
+            steps.min().map_or(1.0, |step| share(program.cost_before_taps(step)))
         };
         let some = (0..self.images()).step_by(self.images().div_ceil(IMAGES_LOOKED_AT));
         let shares: Vec<f64> = some.map(of_image).collect();

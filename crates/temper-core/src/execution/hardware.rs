@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use temper_kernels::{activate, affine};
-
 use super::program::{Program, StepOp};
 use super::taps::Tap;
 use super::weights::{StepWeights, Weights};
@@ -18,24 +16,26 @@ pub(super) struct OnChip {
 }
 
 impl OnChip {
-    /// Computes the layer's step on a batch of images with these numbers; `read` gives its inputs.
-    pub(super) fn run<'a>(
+    /// Computes the layer, with its bias and nothing else, on a batch of images with these numbers.
+    ///
+    /// **Shapes**: `input` `[images, …]`.
+    pub(super) fn run(
         &self,
         op: &StepOp,
         weights: &StepWeights,
         images: &[u64],
-        read: &dyn Fn(usize) -> &'a [f32],
+        input: &[f32],
         output: &mut [f32],
         scratch: &mut HardwareScratch,
     ) {
-        let (plane, fused) = match op {
-            StepOp::Conv { shape, fused, .. } => (shape.output().iter().product(), fused),
-            StepOp::Linear { fused, .. } => (1, fused),
+        let plane = match op {
+            StepOp::Conv { shape, .. } => shape.output().iter().product(),
+            StepOp::Linear { .. } => 1,
             _ => unreachable!("only convolutions and linear layers lie on hardware"),
         };
         let stream = |noise: Noise| images.iter().map(move |&image| noise.stream(self.layer.node, image));
         let mut streams: Vec<NoiseStream> = self.noise.into_iter().flat_map(stream).collect();
-        self.layer.run(images.len(), read(0), output, &mut streams, scratch);
+        self.layer.run(images.len(), input, output, &mut streams, scratch);
         if let Some(bias) = &weights.bias {
             for (plane, bias) in output.chunks_exact_mut(plane).zip(bias.iter().cycle()) {
                 for value in plane {
@@ -43,13 +43,6 @@ impl OnChip {
                 }
             }
         }
-        if let Some(norm) = weights.fused_norm(*fused) {
-            affine(plane, &norm.scale, &norm.shift, output);
-        }
-        if fused.residual {
-            output.iter_mut().zip(read(1)).for_each(|(value, residual)| *value += residual);
-        }
-        activate(fused.activation, output);
     }
 }
 

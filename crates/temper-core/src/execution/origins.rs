@@ -72,10 +72,10 @@ impl Origins {
         [first(&self.steps), first(&self.taps)].into_iter().flatten().min()
     }
 
-    /// Multiply-accumulates for one image before faults enter: struck activations are behind their own product.
+    /// Multiply-accumulates for one image before faults enter.
     pub fn cost_before(&self, program: &Program) -> Option<u64> {
         let of_parameters = first(&self.steps).map(|step| program.cost_before(step));
-        let of_taps = first(&self.taps).map(|step| program.cost_before(StepId(step.0 + 1)));
+        let of_taps = first(&self.taps).map(|step| program.cost_before_taps(step));
         [of_parameters, of_taps].into_iter().flatten().min()
     }
 

@@ -190,6 +190,11 @@ impl Program {
         self.steps[..step.0].iter().map(|step| step.cost).sum()
     }
 
+    /// Multiply-accumulates for one image before what a tap of `step` touches: it is behind the step's own product.
+    pub fn cost_before_taps(&self, step: StepId) -> u64 {
+        self.cost_before(StepId(step.0 + 1))
+    }
+
     /// Multiply-accumulates for one image of the whole network.
     pub fn cost(&self) -> u64 {
         self.cost_before(StepId(self.steps.len()))

@@ -153,13 +153,14 @@ impl Program {
         let read = |input: usize| workspace.value(self, step.inputs[input]);
         let weights = &weights.steps[index];
         let residual = step.op.fused().filter(|fused| fused.residual).map(|_| read(1));
+        let strikes = strikes && !step.taps.is_empty();
         let finish = Finish::new(step, weights, residual, self.values[step.output].shape);
-        let finish = finish.filter(|_| strikes);
+        let finish = finish.filter(|_| strikes || weights.on_chip.is_some());
         let bare = finish.as_ref().map(|_| step.op.bare());
         let op = bare.as_ref().unwrap_or(&step.op);
         match weights {
             StepWeights { on_chip: Some(layer), .. } => {
-                layer.run(op, weights, &workspace.numbers, &read, output, &mut hardware_scratch);
+                layer.run(op, weights, &workspace.numbers, read(0), output, &mut hardware_scratch);
             }
             StepWeights { integer: Some(product), .. } => {
                 product.run(op, weights, &read, output, &mut integer_scratch);
@@ -167,7 +168,7 @@ impl Program {
             _ => compute(op, images, weights, &read, output, &mut scratch),
         }
         if let Some(finish) = finish {
-            finish.batch(output, touch);
+            finish.batch(output, strikes.then_some(&mut *touch));
         }
         if let StepOp::Tap(taps) = &step.op {
             for &tap in taps {

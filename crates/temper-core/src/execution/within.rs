@@ -1,4 +1,5 @@
-//! Strikes inside of fused steps: a product is computed bare, touched, and then finished, with the bits that the fused step has.
+//! Products computed bare and then finished, with the bits that fused steps have: where activations are struck inside of a step, and for
+//! chips, which compute products alone.
 
 use temper_kernels::{activate, affine};
 
@@ -24,25 +25,27 @@ pub(super) struct Finish<'a> {
 const STAGES: [Stage; 4] = [Stage::Product, Stage::BatchNorm, Stage::Residual, Stage::Activation];
 
 impl<'a> Finish<'a> {
-    /// `residual`: the step's second input, if it is added.
+    /// `None` if the step is no product. `residual`: the step's second input, if it is added.
     pub(super) fn new(
         step: &'a Step,
         weights: &'a StepWeights,
         residual: Option<&'a [f32]>,
         shape: [usize; 3],
     ) -> Option<Self> {
-        let fused = step.op.fused().filter(|_| !step.taps.is_empty())?;
+        let fused = step.op.fused()?;
         Some(Self { taps: &step.taps, fused, norm: weights.fused_norm(fused), residual, shape })
     }
 
-    /// Finishes the products of a whole batch.
+    /// Finishes the products of a whole batch; `touch`: for strikes, if there may be any.
     ///
     /// **Shapes**: `values` `[images, …shape]`.
-    pub(super) fn batch(&self, values: &mut [f32], touch: &mut Touch<'_>) {
+    pub(super) fn batch(&self, values: &mut [f32], mut touch: Option<&mut Touch<'_>>) {
         let images = values.len() / self.shape.iter().product::<usize>();
         for stage in STAGES {
             (0..images).for_each(|image| self.apply(stage, image, Extent::full(self.shape), values));
-            self.taps_at(stage).for_each(|tap| touch(tap, values));
+            if let Some(touch) = &mut touch {
+                self.taps_at(stage).for_each(|tap| touch(tap, values));
+            }
         }
     }
 
@@ -109,7 +112,7 @@ impl Program {
         let within = sized(within, golden.images() * value.len);
         partial.compute(within, buffers);
         let residual = partial.residual();
-        let finish = Finish::new(step, weights, residual, value.shape).expect("it has taps");
+        let finish = Finish::new(step, weights, residual, value.shape).expect("taps lie within products");
         for &(place, part) in struck.iter() {
             let (image, extent) = &mut todo[place];
             let image = *image;

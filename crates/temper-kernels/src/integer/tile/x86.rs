@@ -16,7 +16,7 @@ use super::{BLOCK, Offsets, PLACES, SLACK, Tile};
 macro_rules! vector_tile {
     ($name:ident, $module:ident, $features:literal, $lanes:literal, [$one:literal, $two:literal], [$channels:literal, $vectors:literal],
      $vector:ty, $floats:ty, $zero:ident, $load:ident, $splat:ident, $store:ident, $load_floats:ident, $store_floats:ident,
-     $dot:expr, $interleave:expr, $spread:ident) => {
+     $dot:expr, $interleave:expr, $spread:expr) => {
         #[doc = concat!("Sums in vectors of ", $lanes, " (", $features, ").")]
         pub(in super::super) struct $name;
 
@@ -220,48 +220,28 @@ fn interleave_256(a: __m256, b: __m256) -> (__m256, __m256) {
     (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
 }
 
+/// The bytes of four units, each of which begins a code of so many bytes behind the one before.
+const fn unit_bytes(code: i32) -> [i32; 4] {
+    let step = code * 0x0101_0101;
+    [0x0302_0100, 0x0302_0100 + step, 0x0302_0100 + 2 * step, 0x0302_0100 + 3 * step]
+}
+
 /// 16 units of 4 bytes, each beginning one byte behind the one before, of the first bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn spread_bytes_512(codes: __m512i) -> __m512i {
+fn spread_512(codes: __m512i) -> __m512i {
     let quarters = _mm512_setr_epi32(0, 1, 0, 0, 1, 2, 0, 0, 2, 3, 0, 0, 3, 4, 0, 0);
-    let units = _mm512_set4_epi32(0x0605_0403, 0x0504_0302, 0x0403_0201, 0x0302_0100);
-    _mm512_shuffle_epi8(_mm512_permutexvar_epi32(quarters, codes), units)
+    let [a, b, c, d] = unit_bytes(1);
+    _mm512_shuffle_epi8(_mm512_permutexvar_epi32(quarters, codes), _mm512_set4_epi32(d, c, b, a))
 }
 
-/// The same of 8 units.
+/// 8 units of 4 bytes, each beginning one code of so many bytes (1 or 2) behind the one before, of the first bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn spread_bytes_256(codes: __m256i) -> __m256i {
-    let halves = _mm256_setr_epi32(0, 1, 0, 0, 1, 2, 0, 0);
-    let units = _mm256_setr_epi32(
-        0x0302_0100,
-        0x0403_0201,
-        0x0504_0302,
-        0x0605_0403,
-        0x0302_0100,
-        0x0403_0201,
-        0x0504_0302,
-        0x0605_0403,
-    );
-    _mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(codes, halves), units)
-}
-
-/// 8 units of two 16-bit codes, each beginning one code behind the one before, of the first bytes.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn spread_pairs_256(codes: __m256i) -> __m256i {
-    let halves = _mm256_setr_epi32(0, 1, 2, 0, 2, 3, 4, 0);
-    let units = _mm256_setr_epi32(
-        0x0302_0100,
-        0x0504_0302,
-        0x0706_0504,
-        0x0908_0706,
-        0x0302_0100,
-        0x0504_0302,
-        0x0706_0504,
-        0x0908_0706,
-    );
+fn spread_256<const CODE: i32>(codes: __m256i) -> __m256i {
+    let halves = _mm256_setr_epi32(0, 1, 2, 0, CODE, CODE + 1, CODE + 2, 0);
+    let [a, b, c, d] = unit_bytes(CODE);
+    let units = _mm256_setr_epi32(a, b, c, d, a, b, c, d);
     _mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(codes, halves), units)
 }
 
@@ -282,7 +262,7 @@ vector_tile!(
     _mm512_storeu_ps,
     |sum, codes, weights| _mm512_dpbusd_epi32(sum, codes, weights),
     |a, b| interleave_512(a, b),
-    spread_bytes_512
+    |codes| spread_512(codes)
 );
 vector_tile!(
     AvxVnni,
@@ -301,7 +281,7 @@ vector_tile!(
     _mm256_storeu_ps,
     |sum, codes, weights| _mm256_dpbusd_avx_epi32(sum, codes, weights),
     |a, b| interleave_256(a, b),
-    spread_bytes_256
+    |codes| spread_256::<1>(codes)
 );
 vector_tile!(
     Avx2,
@@ -320,5 +300,5 @@ vector_tile!(
     _mm256_storeu_ps,
     |sum, codes, weights| _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)),
     |a, b| interleave_256(a, b),
-    spread_pairs_256
+    |codes| spread_256::<2>(codes)
 );
