@@ -303,6 +303,8 @@ impl Campaign<'_> {
         let tasks = block.tasks(self.images(), workers.0.len());
         let parts: Vec<Vec<Part>> = tasks
             .par_iter()
+            // One at a time: a thread that took several would leave the others waiting for it at the end.
+            .with_max_len(1)
             .map(|(images, range)| {
                 let thread = rayon::current_thread_index().unwrap_or(0);
                 let mut slot = workers.0[thread].lock().unwrap_or_else(PoisonError::into_inner);
