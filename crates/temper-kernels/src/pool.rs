@@ -117,19 +117,41 @@ impl Work for Halve<'_> {
         for (plane, output) in planes {
             for (rows, output) in plane.chunks_exact(2 * w).zip(output.chunks_exact_mut(ow)) {
                 let (upper, lower) = rows.split_at(w);
-                let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
-                for (out, (u, l)) in output.iter_mut().zip(pairs) {
-                    *out = larger(larger(larger(u[0], u[1]), l[0]), l[1]);
+                let (upper, lower) = (&upper.as_chunks().0[..ow], &lower.as_chunks().0[..ow]);
+                // Rows are short, and what is left over of a compiler's unrolled loop is slow.
+                match ow {
+                    0..4 => halve_row::<1>(upper, lower, output),
+                    4..8 => halve_row::<4>(upper, lower, output),
+                    8..16 => halve_row::<8>(upper, lower, output),
+                    16.. => halve_row::<16>(upper, lower, output),
                 }
             }
         }
     }
 }
 
+/// `N` outputs of a row at a time, the last ones again if that is none of theirs.
+#[inline(always)]
+fn halve_row<const N: usize>(upper: &[[f32; 2]], lower: &[[f32; 2]], output: &mut [f32]) {
+    for at in (0..output.len()).step_by(N) {
+        let at = at.min(output.len() - N);
+        let (mut above, mut below) = ([[0.0; 2]; N], [[0.0; 2]; N]);
+        above.copy_from_slice(&upper[at..][..N]);
+        below.copy_from_slice(&lower[at..][..N]);
+        let mut largest = [0.0; N];
+        for (largest, (u, l)) in largest.iter_mut().zip(above.iter().zip(&below)) {
+            *largest = larger(larger(larger(u[0], u[1]), l[0]), l[1]);
+        }
+        output[at..][..N].copy_from_slice(&largest);
+    }
+}
+
 /// The larger of two values, or NaN.
 #[inline(always)]
 fn larger(largest: f32, x: f32) -> f32 {
-    if x > largest || x.is_nan() { x } else { largest }
+    // Two choices: the first is one instruction.
+    let greater = if x > largest { x } else { largest };
+    if x.is_nan() { x } else { greater }
 }
 
 /// The largest value of one window.

@@ -1,6 +1,8 @@
 //! Known answers for pooling, activations, channel-wise affine maps and softmax.
 
-use temper_kernels::{Activation, PoolShape, activate, affine, avg_pool2d, max_pool2d, softmax};
+use temper_kernels::{
+    Activation, PoolShape, Region, activate, affine, avg_pool2d, max_pool2d, max_pool2d_regions, softmax,
+};
 
 fn pool(
     input: [usize; 2],
@@ -25,6 +27,22 @@ fn max_pooling_takes_the_largest_and_lets_nan_win() {
     max_pool2d(&pool([1, 4], [1, 4], 1, 1, [0; 4]), &input, &mut output);
     assert!(output[0].is_nan());
     assert_eq!(output[1..], [1.0, 2.0, f32::NEG_INFINITY]);
+}
+
+#[test]
+fn rows_of_any_length_are_halved_as_windows_are() {
+    let special = [f32::NAN, -f32::NAN, 0.0, -0.0, f32::NEG_INFINITY, f32::INFINITY, 1e-42, -1.5, 2.5];
+    for width in 2..72 {
+        let shape = pool([5, width], [2, width / 2], 2, 2, [0; 4]);
+        let value = |i: usize| if i % 5 < 2 { special[i * 7 % 9] } else { (i * 37 % 101) as f32 - 50.0 };
+        let input: Vec<f32> = (0..3 * 5 * width).map(value).collect();
+        let outputs = 3 * 2 * (width / 2);
+        let (mut halved, mut windows) = (vec![0.0; outputs], vec![0.0; outputs]);
+        max_pool2d(&shape, &input, &mut halved);
+        max_pool2d_regions(&shape, 3, &input, &mut windows, &[Region::whole(0, [3, 2, width / 2])]);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&halved), bits(&windows), "width {width}");
+    }
 }
 
 #[test]
