@@ -113,10 +113,10 @@ struct Block<'a> {
 }
 
 /// Proofs pay once trials have cost so many runs of every image; what they need costs about half as much, once.
-const PROOFS_WORTH: f64 = 20.0;
+const PROOFS_WORTH: f64 = 10.0;
 
-/// And so many inferences: bounds on what layers do to differences cost as much as some 2 000 of ResNet-18's, however few images there are.
-const PROOFS_WORTH_INFERENCES: f64 = 10_000.0;
+/// And so many inferences: bounds on what layers do to differences cost as much as some 3 000 of ResNet-18's, however few images there are.
+const PROOFS_WORTH_INFERENCES: f64 = 5_000.0;
 
 /// One part of the memory in so many is for what proofs need.
 const PROOFS_SHARE: u64 = 4;

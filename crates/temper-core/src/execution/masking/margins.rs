@@ -20,7 +20,7 @@ pub(super) struct Margins {
     pub(super) allowance: Vec<f64>,
     /// For each step and image, how far the rounding of this and all later steps may move the anchor.
     rest: Vec<Vec<f64>>,
-    /// For each step, image and channel, a bound on the norm of the step's rounding errors; none for steps without a bound.
+    /// For each step, image and channel, a bound on the norm of the step's rounding errors; none where nothing can be proven.
     own: Vec<Vec<Vec<f64>>>,
 }
 
@@ -33,43 +33,49 @@ impl Margins {
         golden: &Workspace,
     ) -> Self {
         let (images, mut scratch) = (golden.images(), Scratch::default());
+        let mut rounding = |index: usize, image: usize| {
+            let step = &program.steps[index];
+            Rounding { program, step, weights: &weights.steps[index], golden }
+                .of_channels(image, &mut scratch)
+        };
+        let logits = golden.output(program).chunks_exact(program.output_len());
+        let of_logits = logits.enumerate().map(|(image, logits)| {
+            let rounding = sensitivities.last.map(|last| rounding(last, image));
+            distances.allowance(logits, &rounding.unwrap_or_default())
+        });
+        let allowance: Vec<f64> = of_logits.collect();
         let mut own: Vec<Vec<Vec<f64>>> = vec![Vec::new(); program.steps.len()];
         let mut rest = vec![vec![0.0; images]; program.steps.len() + 1];
         for (index, step) in program.steps.iter().enumerate().rev() {
-            let mut later = rest[index + 1].clone();
-            let is_last = sensitivities.last == Some(index);
-            let sensitivity = sensitivities.of_value[step.output].as_ref();
-            if is_last || sensitivity.is_some() {
-                let rounding = Rounding { program, step, weights: &weights.steps[index], golden };
-                own[index] = (0..images).map(|image| rounding.of_channels(image, &mut scratch)).collect();
+            let (before, later) = rest.split_at_mut(index + 1);
+            before[index].clone_from(&later[0]);
+            let Some(sensitivity) = sensitivities.of_value[step.output].as_ref() else { continue };
+            for (image, rest) in before[index].iter_mut().enumerate() {
+                // Where later steps' rounding leaves nothing, nothing can be proven of this step either.
+                let is_left = *rest < allowance[image];
+                let channels = if is_left { rounding(index, image) } else { Vec::new() };
+                let squares =
+                    channels.iter().zip(&sensitivity.all).map(|(own, weight)| (own * weight).powi(2));
+                // Of the golden run and of the faulty one.
+                *rest += if is_left { 2.0 * squares.sum::<f64>().sqrt() } else { f64::INFINITY };
+                own[index].push(channels);
             }
-            if let Some(sensitivity) = sensitivity {
-                for (later, own) in later.iter_mut().zip(&own[index]) {
-                    let squares =
-                        own.iter().zip(&sensitivity.all).map(|(own, weight)| (own * weight).powi(2));
-                    // Of the golden run and of the faulty one.
-                    *later += 2.0 * squares.sum::<f64>().sqrt();
-                }
-            }
-            rest[index] = later;
         }
-        let none = vec![Vec::new(); images];
-        let of_logits = sensitivities.last.map_or(&none, |last| &own[last]);
-        let classes = program.output_len();
-        let logits = golden.output(program).chunks_exact(classes);
-        let allowance =
-            logits.zip(of_logits).map(|(logits, rounding)| distances.allowance(logits, rounding)).collect();
         Self { allowance, rest, own }
     }
 
-    /// How far the anchor may move by the difference that a step's output has, other than by later steps' rounding.
-    pub(super) fn left_behind(&self, step: usize, image: usize) -> f64 {
-        self.allowance[image] - self.rest[step + 1][image]
+    /// How far the anchor may move by the difference that a step's output has, other than by later steps' rounding; `None` where that is
+    /// too much already.
+    pub(super) fn left_behind(&self, step: usize, image: usize) -> Option<f64> {
+        let left = self.allowance[image] - self.rest[step + 1][image];
+        // Not so where it is not a number.
+        (left > 0.0).then_some(left)
     }
 
     /// A bound on the norm of the rounding errors in one channel of a step's output, of one run.
     pub(super) fn own(&self, step: usize, image: usize, channel: usize) -> f64 {
-        self.own[step].get(image).map_or(f64::INFINITY, |channels| channels[channel])
+        let channels = self.own[step].get(image).map_or(&[][..], Vec::as_slice);
+        channels.get(channel).copied().unwrap_or(f64::INFINITY)
     }
 }
 

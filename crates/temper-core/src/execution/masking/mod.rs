@@ -143,6 +143,7 @@ impl MaskingBatch {
     ) -> bool {
         let step = &program.steps[source.step];
         let Some(sensitivity) = &masking.sensitivities.of_value[step.output] else { return false };
+        let Some(left) = self.0.left_behind(source.step, image) else { return false };
         let (from, to) = (&program.values[step.inputs[0]], &program.values[step.output]);
         let input = &golden.value(program, step.inputs[0])[image * from.len..][..from.len];
         // Every later partial sum differs as much.
@@ -159,7 +160,7 @@ impl MaskingBatch {
                 sensitivity.one[term.channel] * (term.gain * length * chain + rounding)
             })
             .sum();
-        bound < self.0.left_behind(source.step, image)
+        bound < left
     }
 
     /// Whether an image whose only difference from the golden run is in the output of `step` provably keeps its top class.
@@ -174,10 +175,7 @@ impl MaskingBatch {
     ) -> bool {
         let value = program.steps[step].output;
         let Some(sensitivity) = &masking.sensitivities.of_value[value] else { return false };
-        let left = self.0.left_behind(step, image);
-        if left.is_nan() || left <= 0.0 {
-            return false;
-        }
+        let Some(left) = self.0.left_behind(step, image) else { return false };
         let shape = program.values[value].shape;
         let (plane, mut squares) = (shape[1] * shape[2], 0.0);
         differs.for_each_run(shape, |start, len| {
