@@ -245,21 +245,24 @@ impl Program {
         }
     }
 
-    /// Lets the images go whose only difference, in the output of this step, provably leaves their top class as it is.
+    /// Lets the images go whose differences, in what later steps read, provably leave their top class as it is.
     fn prove(&self, index: usize, (masking, batch): Proofs<'_>, golden: &Workspace, faulty: &mut Faulty) {
-        let output = self.steps[index].output;
-        let len = self.values[output].len;
-        let held = &faulty.values[output];
-        for &(image, _) in &faulty.todo {
-            let differs = held.differs[image];
-            let is_early = index < faulty.last[image].0;
-            if is_early || faulty.open[image] != 1 || differs.is_empty() || output == self.output {
+        let Faulty { values, todo, open, last, proven, .. } = faulty;
+        for &(image, _) in todo.iter() {
+            let is_early = index < last[image].0;
+            if is_early || open[image] == 0 || self.steps[index].output == self.output {
                 continue;
             }
-            let values = [golden.value(self, output), &held.data].map(|data| &data[image * len..][..len]);
-            if batch.masks_difference(masking, self, index, image, differs, values) {
-                faulty.proven[image] = true;
-                faulty.open[image] = 0;
+            let differs = |value: usize| {
+                let (held, len) = (&values[value], self.values[value].len);
+                let extent = held.differs[image];
+                // What does not differ may have no memory.
+                let part = if extent.is_empty() { 0..0 } else { image * len..(image + 1) * len };
+                (extent, [&golden.value(self, value)[part.clone()], &held.data[part]])
+            };
+            if batch.masks_differences(masking, self, index, image, open[image], differs) {
+                proven[image] = true;
+                open[image] = 0;
             }
         }
     }

@@ -163,46 +163,35 @@ impl MaskingBatch {
         bound < left
     }
 
-    /// Whether an image whose only difference from the golden run is in the output of `step` provably keeps its top class.
-    pub(super) fn masks_difference(
+    /// Whether an image provably keeps its top class that differs from the golden run in `open` values which later steps than `step` read;
+    /// `differs` says of a value in which box, and gives the image's golden and faulty values.
+    pub(super) fn masks_differences<'a>(
         &self,
         masking: &Masking,
         program: &Program,
         step: usize,
         image: usize,
-        differs: Extent,
-        [golden, faulty]: [&[f32]; 2],
+        open: u32,
+        differs: impl Fn(usize) -> (Extent, [&'a [f32]; 2]),
     ) -> bool {
-        let value = program.steps[step].output;
-        let Some(sensitivity) = &masking.sensitivities.of_value[value] else { return false };
         let Some(left) = self.0.left_behind(step, image) else { return false };
-        let shape = program.values[value].shape;
-        let (plane, mut squares) = (shape[1] * shape[2], 0.0);
-        differs.for_each_run(shape, |start, len| {
-            let weight = sensitivity.all[start / plane];
-            squares += weight * weight * squared_distance(&golden[start..][..len], &faulty[start..][..len]);
-        });
-        // Not so where either is not a number.
-        squares.sqrt() < left
+        let Sensitivities { of_value, others, .. } = &masking.sensitivities;
+        let output = program.steps[step].output;
+        let own = of_value[output].iter().map(|sensitivity| (output, sensitivity));
+        let others = others[step].iter().map(|(value, sensitivity)| (*value, sensitivity));
+        let (mut bounded, mut bound) = (0, 0.0);
+        for (value, sensitivity) in own.chain(others) {
+            let (extent, values) = differs(value);
+            if !extent.is_empty() {
+                bounded += 1;
+                bound += sensitivity.bound(program.values[value].shape, extent, values);
+            }
+        }
+        // Not so where anything is not a number.
+        bounded == open && bound < left
     }
 }
 
 fn norm(values: &[f32]) -> f64 {
     values.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
-}
-
-/// ‖a − b‖², in sums that do not wait for each other.
-fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    const LANES: usize = 8;
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    let square = |a: f32, b: f32| (f64::from(a) - f64::from(b)) * (f64::from(a) - f64::from(b));
-    let mut sums = [0.0; LANES];
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += square(a[lane], b[lane]);
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(&a, &b)| square(a, b)).sum();
-    sums.iter().sum::<f64>() + rest
 }

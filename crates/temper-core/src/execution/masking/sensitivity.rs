@@ -6,6 +6,7 @@ use temper_kernels::{Activation, ConvShape, PoolShape};
 
 use super::spectral::{Gain, Kernel, TINY};
 use crate::execution::TapId;
+use crate::execution::extent::Extent;
 use crate::execution::program::{Fused, Program, Step, StepOp};
 use crate::execution::weights::{StepWeights, Weights};
 
@@ -22,6 +23,25 @@ pub(super) struct Sensitivity {
 }
 
 impl Sensitivity {
+    /// How far a difference that lies in a box can move the anchor; not a number where either value is none.
+    ///
+    /// **Shapes**: `golden` and `faulty` as `shape` says.
+    pub(super) fn bound(&self, shape: [usize; 3], differs: Extent, [golden, faulty]: [&[f32]; 2]) -> f64 {
+        let (mut squares, mut sum) = (0.0, 0.0);
+        for channel in differs.axis(0) {
+            let mut own = 0.0;
+            Extent::new([channel..channel + 1, differs.axis(1), differs.axis(2)]).for_each_run(
+                shape,
+                |start, len| {
+                    own += squared_distance(&golden[start..][..len], &faulty[start..][..len]);
+                },
+            );
+            squares += self.all[channel] * self.all[channel] * own;
+            sum += self.one[channel] * own.sqrt();
+        }
+        squares.sqrt().min(sum)
+    }
+
     fn unit(channels: usize) -> Self {
         Self { all: vec![1.0; channels], one: vec![1.0; channels] }
     }
@@ -52,6 +72,9 @@ impl Sensitivity {
 #[derive(Debug)]
 pub(super) struct Sensitivities {
     pub(super) of_value: Vec<Option<Sensitivity>>,
+    /// For each step, the values made before it that later steps read (too), as far as they are bounded; how a difference moves the anchor
+    /// through those alone.
+    pub(super) others: Vec<Vec<(usize, Sensitivity)>>,
     /// The linear layer whose outputs are the logits: the anchor is its input. Without one the anchor is the output itself.
     pub(super) last: Option<usize>,
 }
@@ -72,7 +95,13 @@ impl Sensitivities {
         let mut known: Vec<Known> = program.values.iter().map(|_| Known::Unread).collect();
         known[anchor] = Known::Bounded(Sensitivity::unit(program.values[anchor].shape[0]));
         let mut convolutions: Vec<Option<Convolution>> = program.steps.iter().map(|_| None).collect();
+        let mut others = vec![Vec::new(); program.steps.len()];
         for (index, step) in program.steps.iter().enumerate().rev() {
+            let is_before = |value: &usize| program.values[*value].made.is_none_or(|made| made < index);
+            let bounded = |value| {
+                if let Known::Bounded(known) = &known[value] { Some((value, known.clone())) } else { None }
+            };
+            others[index] = (0..known.len()).filter(is_before).filter_map(bounded).collect();
             if Some(index) == last {
                 continue;
             }
@@ -101,7 +130,7 @@ impl Sensitivities {
             }
         }
         let bounded = |known| if let Known::Bounded(known) = known { Some(known) } else { None };
-        Self { of_value: known.into_iter().map(bounded).collect(), last }
+        Self { of_value: known.into_iter().map(bounded).collect(), others, last }
     }
 }
 
@@ -329,4 +358,20 @@ fn overlap(pool: &PoolShape) -> f64 {
         windows.min(pool.output[axis])
     };
     (along(0) * along(1)) as f64
+}
+
+/// ‖a − b‖², in sums that do not wait for each other.
+fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let square = |a: f32, b: f32| (f64::from(a) - f64::from(b)) * (f64::from(a) - f64::from(b));
+    let mut sums = [0.0; LANES];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += square(a[lane], b[lane]);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(&a, &b)| square(a, b)).sum();
+    sums.iter().sum::<f64>() + rest
 }
