@@ -9,7 +9,7 @@ use support::{Silent, bind, campaign, digits_images, digits_model};
 use temper_core::campaign::{Campaign, Golden, ProofPolicy, RunOptions, Trial, TrialRecord};
 use temper_core::data::Preprocessing;
 use temper_core::execution::{
-    Beside, Extent, Faulty, Masking, Origins, ParameterId, Program, TapId, Workspace,
+    Beside, Extent, Faulty, Masking, Origins, ParameterId, Program, Tap, TapId, Workspace,
 };
 use temper_core::network::zoo::{Architecture, Family, Nonlinearity, Shortcut};
 use temper_core::network::{GraphDescription, Model, Network};
@@ -185,6 +185,64 @@ fn a_run_without_faults_forgets_what_the_one_before_proved() {
     assert!(faulty.is_proven(0) && faulty.is_proven(1));
     program.run_faulty(&weights, &Origins::default(), &[0, 1], beside, &mut faulty, touch);
     assert!(!faulty.is_proven(0) && faulty.output(&program, 0).is_none());
+}
+
+/// A residual block, whose output is the network's: its first step bounds nothing, for feature 0 of `fca` could be anything to `fcb`.
+const BLOCK: &str = "input = [6]
+node = [
+    { name = 'fc0', op = { kind = 'linear', in_features = 6, out_features = 10 } },
+    { name = 'relu0', op = { kind = 'relu' } },
+    { name = 'fca', op = { kind = 'linear', in_features = 10, out_features = 10 } },
+    { name = 'relua', op = { kind = 'relu' } },
+    { name = 'fcb', op = { kind = 'linear', in_features = 10, out_features = 10 } },
+    { name = 'sum', op = { kind = 'add' }, inputs = ['fcb', 'relu0'] },
+";
+
+/// Whether small faults in the first layer are proven to be masked before a node is reached: `nodes` come behind [`BLOCK`]'s.
+fn is_proven_before(reached: &str, nodes: &str) -> bool {
+    let description: GraphDescription = toml::from_str(&format!("{BLOCK}{nodes}]")).expect("a description");
+    let network = randomised(description.build().expect("sound"), 3);
+    let tap = Tap::input(network.find(reached).expect("a node"));
+    let (program, mut weights) = Program::compile(&network, &[], &[tap]);
+    let parameter = |name: &str| {
+        ParameterId(network.parameters().position(|(path, _)| path == name).expect("a parameter"))
+    };
+    // Feature 0 of `fca` is never above zero, nearly whatever its inputs; `fcb` would make much of it.
+    weights.set(parameter("fca.bias"), 0, -1e4);
+    for row in 0..10 {
+        weights.set(parameter("fcb.weight"), row * 10, 1e6);
+    }
+    let mut golden = Workspace::recording(&program);
+    golden.input_mut(&program, 1).copy_from_slice(&inputs(&network, 1));
+    program.run_with(&weights, &mut golden, &mut |_, _| {});
+    let masking = Masking::new(&program, &weights, &|_| true);
+    let batch = masking.batch(&program, &weights, &golden);
+    let (mut struck, mut origins, mut faulty) = (weights.clone(), Origins::default(), Faulty::default());
+    faulty.follow(&program, &golden);
+    for index in 0..10 {
+        let bias = parameter("fc0.bias");
+        struck.set(bias, index, weights.get(bias, index) + 1e-4);
+        origins.add_parameter(&program, &weights, bias, index);
+    }
+    let mut is_reached = false;
+    let touch = &mut |_: TapId, _: usize, differs: Extent, _: &mut [f32]| {
+        is_reached = true;
+        differs
+    };
+    let beside = Beside { golden: &golden, proofs: Some((&masking, &batch)) };
+    program.run_faulty(&struck, &origins, &[0], beside, &mut faulty, touch);
+    assert!(is_reached || faulty.is_proven(0), "it left before {reached}");
+    !is_reached
+}
+
+#[test]
+fn masking_is_proven_within_a_block_where_all_that_differs_is_bounded() {
+    // Behind `fca`, where its output and that of `relu0` differ.
+    assert!(is_proven_before("fcb", ""));
+    // What else reads the latter is not bounded.
+    let unbounded = "{ name = 'tanh', op = { kind = 'tanh' }, inputs = ['relu0'] },
+        { name = 'all', op = { kind = 'add' }, inputs = ['sum', 'tanh'] },";
+    assert!(!is_proven_before("fcb", unbounded));
 }
 
 #[test]

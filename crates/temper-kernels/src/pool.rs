@@ -130,7 +130,7 @@ impl Work for Halve<'_> {
     }
 }
 
-/// `N` outputs of a row at a time, the last ones again if that is none of theirs.
+/// A row of at least `N` outputs, `N` at a time; where `N` does not divide the row, the last ones overlap those before.
 #[inline(always)]
 fn halve_row<const N: usize>(upper: &[[f32; 2]], lower: &[[f32; 2]], output: &mut [f32]) {
     for at in (0..output.len()).step_by(N) {

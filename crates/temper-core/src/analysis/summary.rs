@@ -21,7 +21,7 @@ pub struct SummaryOptions {
     pub confidence: f64,
     /// A single fault counts as critical for accuracy if it costs more than this, 0..=1.
     pub critical_accuracy_drop: f64,
-    /// Whether bootstrap intervals are wanted too: they take thousands of passes over the draws.
+    /// Whether bootstrap intervals are wanted too: they take thousands of resamples of the draws.
     #[serde(skip)]
     pub bootstrap: bool,
 }

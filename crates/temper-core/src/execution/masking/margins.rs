@@ -18,7 +18,8 @@ const CAUTION: f64 = 0.999;
 pub(super) struct Margins {
     /// For each image, how far the anchor may move before another class can come to the top.
     pub(super) allowance: Vec<f64>,
-    /// For each step and image, how far the rounding of this and all later steps may move the anchor.
+    /// For each step and image, how far the rounding of this and all later steps may move the anchor; infinite where later ones leave
+    /// nothing.
     rest: Vec<Vec<f64>>,
     /// For each step, image and channel, a bound on the norm of the step's rounding errors; none where nothing can be proven.
     own: Vec<Vec<Vec<f64>>>,
@@ -68,8 +69,8 @@ impl Margins {
     /// too much already.
     pub(super) fn left_behind(&self, step: usize, image: usize) -> Option<f64> {
         let left = self.allowance[image] - self.rest[step + 1][image];
-        // Not so where it is not a number.
-        (left > 0.0).then_some(left)
+        // Not so where it is not a number, nor where there is no other class: there only a logit that is no number is a change.
+        (left > 0.0 && left.is_finite()).then_some(left)
     }
 
     /// A bound on the norm of the rounding errors in one channel of a step's output, of one run.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use temper_kernels::{Activation, ConvShape, PoolShape};
 
-use super::spectral::{Gain, Kernel, TINY};
+use super::spectral::{Gain, Kernel, TINY, larger};
 use crate::execution::TapId;
 use crate::execution::extent::Extent;
 use crate::execution::program::{Fused, Program, Step, StepOp};
@@ -39,7 +39,12 @@ impl Sensitivity {
             squares += self.all[channel] * self.all[channel] * own;
             sum += self.one[channel] * own.sqrt();
         }
+        // Each is a bound by itself, even where the other is not a number.
         squares.sqrt().min(sum)
+    }
+
+    fn is_finite(&self) -> bool {
+        self.all.iter().chain(&self.one).all(|weight| weight.is_finite())
     }
 
     fn unit(channels: usize) -> Self {
@@ -59,7 +64,8 @@ impl Sensitivity {
     /// a and b give a good one.
     fn with(self, other: &Self) -> Self {
         let [a, b] = [&self.all, &other.all].map(|all| all.iter().sum::<f64>().max(TINY));
-        let share = a / (a + b);
+        // Neither may vanish: what is divided by it may not.
+        let share = (a / (a + b)).clamp(1e-9, 1.0 - 1e-9);
         let join = |(a, b): (&f64, &f64)| (a * a / share + b * b / (1.0 - share)).sqrt();
         Self {
             all: self.all.iter().zip(&other.all).map(join).collect(),
@@ -74,7 +80,7 @@ pub(super) struct Sensitivities {
     pub(super) of_value: Vec<Option<Sensitivity>>,
     /// For each step, the values made before it that later steps read (too), as far as they are bounded; how a difference moves the anchor
     /// through those alone.
-    pub(super) others: Vec<Vec<(usize, Sensitivity)>>,
+    still_read: Vec<Vec<(usize, Sensitivity)>>,
     /// The linear layer whose outputs are the logits: the anchor is its input. Without one the anchor is the output itself.
     pub(super) last: Option<usize>,
 }
@@ -95,13 +101,13 @@ impl Sensitivities {
         let mut known: Vec<Known> = program.values.iter().map(|_| Known::Unread).collect();
         known[anchor] = Known::Bounded(Sensitivity::unit(program.values[anchor].shape[0]));
         let mut convolutions: Vec<Option<Convolution>> = program.steps.iter().map(|_| None).collect();
-        let mut others = vec![Vec::new(); program.steps.len()];
+        let mut still_read = vec![Vec::new(); program.steps.len()];
         for (index, step) in program.steps.iter().enumerate().rev() {
             let is_before = |value: &usize| program.values[*value].made.is_none_or(|made| made < index);
             let bounded = |value| {
                 if let Known::Bounded(known) = &known[value] { Some((value, known.clone())) } else { None }
             };
-            others[index] = (0..known.len()).filter(is_before).filter_map(bounded).collect();
+            still_read[index] = (0..known.len()).filter(is_before).filter_map(bounded).collect();
             if Some(index) == last {
                 continue;
             }
@@ -122,15 +128,27 @@ impl Sensitivities {
             };
             for (&input, more) in step.inputs.iter().zip(of_inputs) {
                 let before = std::mem::replace(&mut known[input], Known::Unbounded);
-                known[input] = match (before, more) {
-                    (Known::Unread, Some(more)) => Known::Bounded(more),
-                    (Known::Bounded(before), Some(more)) => Known::Bounded(before.with(&more)),
-                    _ => Known::Unbounded,
+                let joined = match (before, more) {
+                    (Known::Unread, more) => more,
+                    (Known::Bounded(before), Some(more)) => Some(before.with(&more)),
+                    _ => None,
                 };
+                known[input] = joined.filter(Sensitivity::is_finite).map_or(Known::Unbounded, Known::Bounded);
             }
         }
         let bounded = |known| if let Known::Bounded(known) = known { Some(known) } else { None };
-        Self { of_value: known.into_iter().map(bounded).collect(), others, last }
+        Self { of_value: known.into_iter().map(bounded).collect(), still_read, last }
+    }
+
+    /// The values that are read after a step, as far as they are bounded, and how a difference moves the anchor from there.
+    pub(super) fn read_after(
+        &self,
+        program: &Program,
+        step: usize,
+    ) -> impl Iterator<Item = (usize, &Sensitivity)> {
+        let output = program.steps[step].output;
+        let own = self.of_value[output].iter().map(move |sensitivity| (output, sensitivity));
+        own.chain(self.still_read[step].iter().map(|(value, sensitivity)| (*value, sensitivity)))
     }
 }
 
@@ -251,7 +269,7 @@ impl Backward<'_> {
         let channels =
             |values: &[f64], join: fn(&[f64]) -> f64| values.chunks_exact(per_channel).map(join).collect();
         Some(Sensitivity {
-            all: channels(&of_feature.all, |all| all.iter().copied().fold(0.0, f64::max)),
+            all: channels(&of_feature.all, |all| all.iter().copied().fold(0.0, larger)),
             // The norm of a matrix is at most the root of the sum of its columns' squares.
             one: channels(&of_feature.one, |one| one.iter().map(|value| value * value).sum::<f64>().sqrt()),
         })

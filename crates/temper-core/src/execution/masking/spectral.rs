@@ -109,9 +109,9 @@ impl Kernel {
                 of_row += magnitude;
                 *sum += magnitude;
             }
-            largest_row = largest_row.max(of_row);
+            largest_row = larger(largest_row, of_row);
         }
-        (largest_row * of_column.into_iter().fold(0.0, f64::max)).sqrt() * INFLATION
+        (largest_row * of_column.into_iter().fold(0.0, larger)).sqrt() * INFLATION
     }
 }
 
@@ -129,7 +129,7 @@ fn longest_columns(responses: &[Matrix]) -> Vec<f64> {
         for (column, longest) in longest.iter_mut().enumerate() {
             let squares = (column..response.re.len()).step_by(response.columns);
             let square: f64 = squares.map(|i| response.re[i].powi(2) + response.im[i].powi(2)).sum();
-            *longest = longest.max(square);
+            *longest = larger(*longest, square);
         }
     }
     longest.iter().map(|square| square.sqrt() * INFLATION).collect()
@@ -137,7 +137,12 @@ fn longest_columns(responses: &[Matrix]) -> Vec<f64> {
 
 /// The largest singular value of any of the matrices, their columns divided by numbers.
 fn largest_norm(responses: Vec<Matrix>, columns: &[f64]) -> f64 {
-    responses.into_par_iter().map(|response| response.scaled(columns).norm()).reduce(|| 0.0, f64::max)
+    responses.into_par_iter().map(|response| response.scaled(columns).norm()).reduce(|| 0.0, larger)
+}
+
+/// The larger of two, or NaN: a weight that is no number has no bound.
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if b > a || b.is_nan() { b } else { a }
 }
 
 /// Stands for zero where something is divided by it.
