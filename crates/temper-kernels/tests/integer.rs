@@ -251,7 +251,6 @@ proptest! {
     }
 }
 
-/// A scratch that served a larger layer serves a smaller one, and the other way round.
 /// Planes of more places than are kept at a time, which begin and end within rows, in groups and with zero points; and more images than
 /// are turned into codes at a time.
 #[test]
@@ -283,6 +282,7 @@ fn large_planes_of_few_channels_equal_plain_sums() {
     }
 }
 
+/// A scratch that served a larger layer serves a smaller one, and the other way round.
 #[test]
 fn scratch_memory_carries_nothing_over() {
     let scratch = &mut IntegerScratch::default();

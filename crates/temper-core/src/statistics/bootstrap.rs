@@ -19,8 +19,9 @@ pub const RESAMPLES: usize = 2_000;
 /// `a = Σd³ / 6(Σd²)^1.5` with the deviations d from it.
 ///
 /// Resamples are drawn from `rng`: the same stream gives the same interval. Of many draws of few values, how often a resample holds
-/// each of these is drawn (multinomial), so that they cost no more than few draws. Equal draws have the point as their interval; it knows nothing of outcomes that have not been drawn. `None` if there are fewer than two draws or
-/// one is not finite, if there is no resample, or if the confidence level does not lie between 0 and 1.
+/// each of these is drawn (multinomial), so that they cost no more than few draws. Equal draws have the point as their interval; it
+/// knows nothing of outcomes that have not been drawn. `None` if there are fewer than two draws or one is not finite, if there is no
+/// resample, or if the confidence level does not lie between 0 and 1.
 pub fn bca_interval(
     draws: &[f64],
     confidence: f64,

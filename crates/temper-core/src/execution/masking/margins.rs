@@ -17,7 +17,7 @@ const CAUTION: f64 = 0.999;
 #[derive(Debug)]
 pub(super) struct Margins {
     /// For each image, how far the anchor may move before another class can come to the top.
-    pub(super) allowance: Vec<f64>,
+    allowance: Vec<f64>,
     /// For each step and image, how far the rounding of this and all later steps may move the anchor; infinite where later ones leave
     /// nothing.
     rest: Vec<Vec<f64>>,

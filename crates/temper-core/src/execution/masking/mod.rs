@@ -176,8 +176,8 @@ impl MaskingBatch {
         differs: impl Fn(usize) -> (Extent, [&'a [f32]; 2]),
     ) -> bool {
         let Some(left) = self.0.left_behind(step, image) else { return false };
-        let bounded = || masking.sensitivities.read_after(program, step);
-        let bounded = || bounded().filter(|(value, _)| !differs(*value).0.is_empty());
+        let read = || masking.sensitivities.read_after(program, step);
+        let bounded = || read().filter(|(value, _)| !differs(*value).0.is_empty());
         if bounded().count() != open as usize {
             return false;
         }
